@@ -1,0 +1,109 @@
+# The words that a person and CI type. Needs only make and Python 3.11 or newer; the rest lands in .venv.
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+
+# The first Python that really runs: a shim named python3.12 may exist and still refuse to.
+PROBE := import sys, venv, ensurepip; raise SystemExit(sys.version_info < (3, 11))
+PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3 python; do \
+	$$p -c '$(PROBE)' >/dev/null 2>&1 && { command -v $$p; break; }; done)
+
+VENV := .venv
+PY := $(VENV)/bin/python
+PIP := $(PY) -m pip --disable-pip-version-check install -qq
+RUN := $(VENV)/.installed-run
+DEV := $(VENV)/.installed-dev
+
+# Compiled functions are kept between runs: most of a test's time is XLA.
+export JAX_COMPILATION_CACHE_DIR ?= $(CURDIR)/.cache/jax
+export JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS ?= 0
+
+SOURCES := $(shell find jaxseq -name '*.py')
+NOTEBOOKS := $(patsubst notebooks/%.py,build/notebooks/%.ipynb,$(sort $(wildcard notebooks/*.py)))
+DEMO := runs/demo
+
+help: ## these words
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-12s %s\n", $$1, $$2 }'
+
+# ----------------------------------------------------------------------------- the environment
+
+$(PY):
+	@test -n "$(PYTHON)" || { \
+		echo "error: no Python 3.11 or newer with venv was found. Install one, or name it: make PYTHON=/path/to/python3"; \
+		exit 1; }
+	@echo "making $(VENV) with $(PYTHON)"
+	@"$(PYTHON)" -m venv $(VENV) || { rm -rf $(VENV); exit 1; }
+
+$(RUN): pyproject.toml | $(PY)
+	@echo "installing what a run needs"
+	@$(PIP) --editable '.[plot]'
+	@touch $@
+
+$(DEV): pyproject.toml | $(PY)
+	@echo "installing what development needs"
+	@$(PIP) --editable '.[dev]'
+	@touch $@ $(RUN)
+
+# ---------------------------------------------------------------------------------- the main job
+
+demo: $(RUN) ## train a small language model on Moby-Dick, measure it, let it write
+	$(PY) -m jaxseq train language-model --out $(DEMO)
+	$(PY) -m jaxseq evaluate $(DEMO)
+	$(PY) -m jaxseq generate $(DEMO) --prompt "Call me "
+
+demo-full: $(RUN) ## the same with a larger model and more time
+	$(PY) -m jaxseq train language-model --out $(DEMO)-full
+	$(PY) -m jaxseq evaluate $(DEMO)-full
+	$(PY) -m jaxseq generate $(DEMO)-full --prompt "Call me "
+
+# ------------------------------------------------------------------------------------ the checks
+
+test: $(DEV) ## the tests, without the slow ones
+	$(PY) -m pytest
+
+test-all: $(DEV) ## all tests
+	$(PY) -m pytest -m ""
+
+test-matrix: ## the tests on every other Python that is found
+	sh tools/test_matrix.sh
+
+check: $(DEV) ## lint, format, types, floors, docstring coverage
+	$(PY) -m ruff check
+	$(PY) -m ruff format --check
+	$(VENV)/bin/pyrefly check
+	$(VENV)/bin/lint-imports
+	$(VENV)/bin/interrogate jaxseq
+
+# The examples hold under the strict rules of the tests.
+doctest: export JAX_NUMPY_DTYPE_PROMOTION := strict
+doctest: export JAX_NUMPY_RANK_PROMOTION := raise
+doctest: $(DEV) ## every example in a docstring
+	$(PY) -m pytest --doctest-modules jaxseq
+
+notebooks: $(DEV) $(NOTEBOOKS) ## every notebook, executed, into build/notebooks
+
+build/notebooks/%.ipynb: notebooks/%.py tools/notebook.py $(SOURCES) | $(DEV)
+	$(PY) tools/notebook.py $< $@
+
+docs: $(DEV) $(NOTEBOOKS) ## the documentation, into docs/_build/html
+	@rm -rf docs/notebooks docs/_build && mkdir -p docs/notebooks
+	@for n in $(NOTEBOOKS); do cp "$$n" docs/notebooks/; done
+	$(PY) -m sphinx -b html -W --keep-going -q docs docs/_build/html
+	@echo "docs/_build/html/index.html"
+
+bench: $(DEV) ## the benchmarks, timed
+	$(PY) -m pytest benchmarks --benchmark-enable --benchmark-only
+
+ci: ## what CI runs
+	bash .ci/run
+
+format: $(DEV) ## lay the code out, and mend what can be mended
+	$(PY) -m ruff check --fix
+	$(PY) -m ruff format
+
+clean: ## remove what was built; environments and runs stay
+	rm -rf build dist docs/_build docs/notebooks .pytest_cache .ruff_cache .import_linter_cache .benchmarks .hypothesis
+	rm -rf .cache
+	find jaxseq tests benchmarks tools -name __pycache__ -prune -exec rm -rf {} +
+
+.PHONY: help demo demo-full test test-all test-matrix check doctest notebooks docs bench ci format clean

@@ -1,0 +1,42 @@
+"""Sequence modelling for JAX: recurrent networks as pure functions, and all that is around them.
+
+The names here are the functional core. The rooms ``nn`` (Flax modules), ``training``, ``decoding``,
+``losses``, ``recipes`` and ``testing`` are loaded when they are first used, so that the core does
+not import Flax or Orbax.
+"""
+
+import importlib
+from types import ModuleType
+
+from jaxseq import cells, data, sequence
+from jaxseq.cells import Cell, dropout, elman, gru, lstm, residual, stack
+from jaxseq.sequence import Directions, bidirectional, scan, truncated_bptt
+
+__all__ = [
+    "Cell",
+    "Directions",
+    "bidirectional",
+    "cells",
+    "data",
+    "dropout",
+    "elman",
+    "gru",
+    "lstm",
+    "residual",
+    "scan",
+    "sequence",
+    "stack",
+    "truncated_bptt",
+]
+
+_ROOMS = frozenset({"decoding", "losses", "nn", "recipes", "testing", "training"})
+
+
+def __getattr__(name: str) -> ModuleType:
+    if name in _ROOMS:
+        return importlib.import_module(f"jaxseq.{name}")
+    raise AttributeError(f"module 'jaxseq' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_ROOMS})

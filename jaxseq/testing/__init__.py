@@ -1,0 +1,5 @@
+"""The contract of cells, as a public list of checks: run it on a cell of your own."""
+
+from jaxseq.testing._contract import CHECKS, check_cell, random_example
+
+__all__ = ["CHECKS", "check_cell", "random_example"]

@@ -1,0 +1,116 @@
+"""Pictures of a training run."""
+
+import math
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from jaxseq._checks import InputError, error
+from jaxseq.training._history import History
+
+LOSS, EVALUATION, NORM, CLIPPED = "#2a6f97", "#d1495b", "#8d99ae", "#2b2d42"
+
+
+def learning_curve(
+    history: History,
+    path: str | os.PathLike[str],
+    *,
+    unit: str = "nats per token",
+    scale: float = 1.0,
+    title: str | None = None,
+) -> Path:
+    """Draws losses and gradient norms over the steps of a run.
+
+    Above, the training loss, thin as it came and thick as a moving average over a fiftieth of the
+    run, with a dot for each evaluation; below, the gradient's norm before and after clipping, on a
+    logarithmic axis. Values that are not finite are left out.
+
+    Args:
+      history: from :func:`fit`.
+      path: of the picture; the suffix chooses the format.
+      unit: of the loss, for the axis.
+      scale: the loss is multiplied by it: ``1 / math.log(2)`` turns nats into bits.
+      title: over the picture.
+
+    Returns:
+      The path.
+
+    Raises:
+      ImportError: if matplotlib is not installed.
+      InputError: if the history has no steps.
+
+    Example:
+      >>> import pathlib, tempfile
+      >>> from jaxseq.training import History, StepRecord
+      >>> history = History([StepRecord(n, 2.0 / n, 1.0, 0.5, 32.0, 0.1 * n) for n in range(1, 9)])
+      >>> with tempfile.TemporaryDirectory() as directory:
+      ...     learning_curve(history, pathlib.Path(directory) / "run.png").name
+      'run.png'
+    """
+    if not history.steps:
+        raise error(
+            "learning_curve",
+            "`history` has no steps to draw",
+            hint="draw it after fit has run",
+            kind=InputError,
+        )
+    try:
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+    except ImportError as cause:
+        raise error(
+            "learning_curve",
+            "matplotlib, which draws, is not installed",
+            hint="pip install 'jaxseq[plot]'",
+            kind=ImportError,
+        ) from cause
+    figure = Figure(figsize=(8.0, 6.0), dpi=150, layout="constrained")
+    FigureCanvasAgg(figure)
+    above, below = figure.subplots(2, 1, sharex=True, height_ratios=(2, 1))
+    _losses(above, history, scale)
+    above.set_ylabel(f"loss ({unit})")
+    _norms(below, history)
+    below.set_ylabel("gradient norm")
+    below.set_xlabel("training step")
+    for axes in (above, below):
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.grid(alpha=0.25, linewidth=0.6)
+        axes.legend(frameon=False, fontsize="small", loc="upper right")
+    if title is not None:
+        above.set_title(title, loc="left")
+    figure.savefig(path)
+    return Path(path)
+
+
+def _losses(axes: Any, history: History, scale: float) -> None:
+    steps, losses = _finite([(record.step, record.loss * scale) for record in history.steps])
+    axes.plot(steps, losses, color=LOSS, linewidth=0.6, alpha=0.35)
+    axes.plot(steps, _smooth(losses), color=LOSS, linewidth=2.0, label="training")
+    at, values = _finite([(record.step, record.value * scale) for record in history.evaluations])
+    if len(at):
+        axes.plot(at, values, "o", color=EVALUATION, markersize=5, label="evaluation", zorder=3)
+
+
+def _norms(axes: Any, history: History) -> None:
+    records = [record for record in history.steps if record.norm > 0]
+    steps, norms = _finite([(record.step, record.norm) for record in records])
+    axes.plot(steps, norms, color=NORM, linewidth=1.0, label="before clipping")
+    steps, clipped = _finite([(record.step, record.clipped_norm) for record in records])
+    axes.plot(steps, clipped, color=CLIPPED, linewidth=1.0, label="after clipping")
+    axes.set_yscale("log")
+
+
+def _finite(points: list[tuple[int, float]]) -> tuple[np.ndarray, np.ndarray]:
+    kept = [point for point in points if math.isfinite(point[1])]
+    return np.array([x for x, _ in kept]), np.array([y for _, y in kept])
+
+
+def _smooth(values: np.ndarray) -> np.ndarray:
+    """Returns the centred moving average, over fewer values at the ends."""
+    half = len(values) // 100
+    sums = np.concatenate([[0.0], np.cumsum(values)])
+    centre = np.arange(len(values))
+    low, high = np.maximum(centre - half, 0), np.minimum(centre + half + 1, len(values))
+    return (sums[high] - sums[low]) / (high - low)

@@ -1,0 +1,143 @@
+"""What keeps the repository around the code true: version, pages, words, sizes, corpora."""
+
+import hashlib
+import os
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+import jaxseq
+from jaxseq._version import __version__
+
+ROOT = Path(__file__).parent.parent
+PACKAGE = ROOT / "jaxseq"
+CORPORA = PACKAGE / "data" / "corpora"
+SOURCES = sorted(PACKAGE.rglob("*.py"))
+WORDS = "demo demo-full test test-all test-matrix check doctest notebooks docs bench ci".split()
+
+# Files without a test file of their name, and the one that tests them. A private helper of one
+# public function is tested through it.
+TESTED_IN = {
+    "_types.py": "test_surface.py",  # aliases; every annotated call in any test checks them
+    "_version.py": "test_project.py",
+    "data/_catalogue.py": "data/test_corpora.py",
+    "data/_read.py": "data/test_corpora.py",
+    "data/_records.py": "data/test_corpora.py",
+    "decoding/_generate.py": "decoding/test_sample.py",
+}
+
+
+def project():
+    return tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+
+
+def test_the_newest_changelog_heading_is_the_version():
+    headings = re.findall(r"^## \[(\S+)\]", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert headings[0] == project()["version"]
+
+
+def test_the_package_knows_its_version():
+    assert __version__ in (project()["version"], "0+uninstalled")
+    assert jaxseq.__version__ == __version__
+
+
+def outline(name):
+    """The levels of the headings of a page, and its fenced blocks with their languages."""
+    text = (ROOT / name).read_text()
+    blocks = re.findall(r"^```(\w*)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    prose = re.sub(r"^```.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL)
+    levels = [len(marks) for marks in re.findall(r"^(#+) ", prose, re.MULTILINE)]
+    return levels, blocks
+
+
+def code(block):
+    """The lines of a block, without comments, which may be translated."""
+    lines = (line.split("#")[0].rstrip() for line in block[1].splitlines())
+    return block[0], [line for line in lines if line]
+
+
+def test_the_korean_readme_keeps_step():
+    levels, blocks = outline("README.md")
+    levels_ko, blocks_ko = outline("README.ko.md")
+    assert levels_ko == levels
+    assert len(blocks_ko) == len(blocks)
+    for english, korean in zip(blocks, blocks_ko, strict=True):
+        if english[0] in ("python", "sh"):
+            assert code(korean) == code(english)
+
+
+@pytest.mark.parametrize("page", ["README.md", "README.ko.md"])
+def test_the_links_of_the_readme_lead_somewhere(page):
+    for target in re.findall(r"\]\(([^)#\s]+)", (ROOT / page).read_text()):
+        assert target.startswith("https://") or (ROOT / target).exists(), target
+
+
+@pytest.mark.parametrize("page", ["README.md", "README.ko.md"])
+def test_the_python_blocks_of_the_readme_run(page, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    names = {}
+    for language, text in outline(page)[1]:
+        if language == "python":
+            exec(compile(text, page, "exec"), names)
+
+
+@pytest.mark.parametrize("word", WORDS)
+def test_the_makefile_has_the_word(word):
+    makefile = (ROOT / "Makefile").read_text()
+    assert re.search(rf"^{word}:.* ## ", makefile, re.MULTILINE)
+    assert re.search(rf"^\.PHONY:.* {word}\b", makefile, re.MULTILINE)
+
+
+def test_ci_runs_the_words_of_the_makefile():
+    script = ROOT / ".ci" / "run"
+    assert os.access(script, os.X_OK)
+    words = re.search(r"^for word in (.+); do$", script.read_text(), re.MULTILINE)
+    assert words is not None
+    assert set(words[1].split()) <= set(WORDS)
+
+
+@pytest.mark.parametrize("source", SOURCES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_every_source_file_has_a_test_file(source):
+    relative = source.relative_to(PACKAGE)
+    if source.name == "__init__.py":
+        return
+    name = str(relative.with_name(f"test_{source.stem.strip('_')}.py"))
+    twin = TESTED_IN.get(str(relative), name)
+    assert (ROOT / "tests" / twin).exists(), f"{relative} has no tests/{twin}"
+
+
+def test_no_exception_outlives_its_reason():
+    for source, twin in TESTED_IN.items():
+        assert (PACKAGE / source).exists()
+        own = (ROOT / "tests" / source).with_name(f"test_{Path(source).stem.strip('_')}.py")
+        assert not own.exists(), f"{own.name} exists: take {source} out of TESTED_IN"
+        assert (ROOT / "tests" / twin).exists()
+
+
+@pytest.mark.parametrize("folder", ["jaxseq", "tests", "benchmarks", "tools", "docs", "notebooks"])
+def test_no_file_is_longer_than_400_lines(folder):
+    for path in (ROOT / folder).rglob("*.py"):
+        lines = path.read_text().count("\n")
+        assert lines <= 400, f"{path.relative_to(ROOT)} has {lines} lines"
+
+
+def test_the_corpora_are_what_they_were():
+    sums = dict(
+        reversed(line.split(maxsplit=1))
+        for line in (CORPORA / "SHA256SUMS").read_text().splitlines()
+    )
+    files = {str(path.relative_to(CORPORA)) for path in CORPORA.rglob("*") if path.is_file()}
+    # The sums do not sum themselves up; what explains the folder may change.
+    unsummed = {"SHA256SUMS", "README.md", "__init__.py"}
+    assert files - unsummed <= set(sums)
+    for name, digest in sums.items():
+        assert hashlib.sha256((CORPORA / name).read_bytes()).hexdigest() == digest, name
+
+
+def test_every_page_of_design_says_what_was_rejected():
+    pages = sorted((ROOT / "docs" / "design").glob("*.md"))
+    assert [page.name[:4] for page in pages] == [f"{n:04d}" for n in range(1, len(pages) + 1)]
+    for page in pages:
+        assert "## Decision" in page.read_text() and "## What was rejected" in page.read_text()
