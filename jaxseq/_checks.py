@@ -7,7 +7,7 @@ from typing import Any
 class InputError(ValueError):
     """What a person gave cannot be used: a file, a text, a prompt, a checkpoint.
 
-    The command line prints it as one line and exits with 2; it is a :class:`ValueError` everywhere else.
+    The command line prints it as one line; everywhere else it is a :class:`ValueError`.
 
     Example:
       >>> from jaxseq._checks import InputError
@@ -35,7 +35,19 @@ def error(
       scan: `unroll` must be at least 1, but it is 0.
         Hint: leave it out.
     """
-    return kind(f"{where}: {problem}." + (f"\n  Hint: {hint}." if hint else ""))
+    exception = kind(f"{where}: {problem}." + (f"\n  Hint: {hint}." if hint else ""))
+    exception.jaxseq = True  # type: ignore[attr-defined]  any exception takes an attribute
+    return exception
+
+
+def is_ours(exception: BaseException) -> bool:
+    """Returns whether :func:`error` made the exception, so that its text says what to mend.
+
+    Example:
+      >>> is_ours(error("scan", "`unroll` is 0")), is_ours(ValueError("of NumPy"))
+      (True, False)
+    """
+    return getattr(exception, "jaxseq", False)
 
 
 def shape_text(shape: Sequence[int]) -> str:

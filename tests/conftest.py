@@ -1,8 +1,23 @@
-"""What holds in every test: strict dtype promotion, no rank promotion, typed calls."""
+"""What holds in every test: strict dtype promotion, no rank promotion, typed calls, quick compiles.
 
-import jax
-import jaxtyping
-import pytest
+The tests compile a thousand small programs and run each once, so XLA is asked for code quickly
+rather than for quick code. Values do not depend on it; what does (memory, loop bodies) is looked at
+in the optimised program, which these flags leave alone.
+"""
+
+import os
+
+import jaxlib.version
+
+FLAGS = ["--xla_backend_optimization_level=0", "--xla_llvm_disable_expensive_passes=true"]
+if jaxlib.version.__version_info__ < (0, 11):
+    # A quarter of the compile time; later versions do not know the flag, and abort.
+    FLAGS.append("--xla_cpu_use_fusion_emitters=false")
+os.environ["XLA_FLAGS"] = " ".join([*FLAGS, os.environ.get("XLA_FLAGS", "")])
+
+import jax  # noqa: E402  the flags are read when the first device is
+import jaxtyping  # noqa: E402
+import pytest  # noqa: E402
 
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")

@@ -103,11 +103,16 @@ def check_step(where: str, params: Any, h: Any, x: Any) -> None:
     check_shape(
         where, "carry.h", h, "(hidden_size,)", (params.w_hh.shape[1],), hint="see cell.carry"
     )
-    if x.dtype != params.w_ih.dtype:
+    check_dtype(where, x, params.w_ih.dtype)
+
+
+def check_dtype(where: str, x: Any, dtype: Any) -> None:
+    """Raises unless ``x`` has the dtype of the weights."""
+    if x.dtype != dtype:
         raise error(
             where,
-            f"`x` must have the dtype of the weights, {params.w_ih.dtype}, but it has {x.dtype}",
-            hint=f"xs.astype({str(params.w_ih.dtype)!r}) before the scan"
+            f"`x` must have the dtype of the weights, {dtype}, but it has {x.dtype}",
+            hint=f"xs.astype({str(dtype)!r}) before the scan"
             if jnp.issubdtype(x.dtype, jnp.floating)
             else "embed or one-hot symbols first",
             kind=TypeError,

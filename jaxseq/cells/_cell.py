@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from jaxseq._checks import error
 from jaxseq._types import Array, PyTree
 
 
@@ -110,3 +111,9 @@ class Cell(NamedTuple):
     step: Callable[[Any, Any, Array], tuple[Any, Array]]
     reset: Callable[[Any, Any], Any] = zero_carry
     maps: Maps | None = None
+
+
+def check_cell(where: str, cell: Any) -> None:
+    """Raises unless ``cell`` is a cell."""
+    if not isinstance(cell, Cell):
+        raise error(where, f"`cell` must be a jaxseq.Cell, but it is {cell!r}", kind=TypeError)

@@ -9,7 +9,8 @@ from jaxtyping import Float
 
 from jaxseq._checks import check_shape, error
 from jaxseq._types import Array, Key
-from jaxseq.cells._cell import Cell
+from jaxseq.cells._affine import check_dtype
+from jaxseq.cells._cell import Cell, check_cell
 
 
 class DropoutCarry(NamedTuple):
@@ -78,6 +79,7 @@ def dropout(cell: Cell, rate: float, *, state_rate: float = 0.0) -> Cell:
     Raises:
       ValueError: if a rate is outside [0, 1), or the state of a cell that does not decompose
         is to be dropped.
+      TypeError: if ``cell`` is not a cell.
 
     Example:
       >>> import jax, jax.numpy as jnp, jaxseq
@@ -92,6 +94,7 @@ def dropout(cell: Cell, rate: float, *, state_rate: float = 0.0) -> Cell:
       Gal and Ghahramani, "A Theoretically Grounded Application of Dropout in Recurrent Neural
       Networks", 2016.
     """
+    check_cell("dropout", cell)
     for name, value in (("rate", rate), ("state_rate", state_rate)):
         if not 0.0 <= value < 1.0:
             raise error("dropout", f"`{name}` must be in [0, 1), but it is {value}")
@@ -119,6 +122,7 @@ def dropout(cell: Cell, rate: float, *, state_rate: float = 0.0) -> Cell:
 
     def step(params: Any, carry: DropoutCarry, x: Array) -> tuple[DropoutCarry, Array]:
         check_shape(name, "x", x, "(input_size,)", (cell.input_size,))
+        check_dtype(name, x, carry.input_mask.dtype)
         x = carry.input_mask * x
         if state_rate == 0.0:
             inner, y = cell.step(params, carry.cell, x)

@@ -90,7 +90,12 @@ def elman_init(
     """
     sizes = (input_size, hidden_size, hidden_size)
     if init == "torch":
-        shapes = ((hidden_size, input_size), (hidden_size, hidden_size), (hidden_size,), (hidden_size,))
+        shapes = (
+            (hidden_size, input_size),
+            (hidden_size, hidden_size),
+            (hidden_size,),
+            (hidden_size,),
+        )
         return ElmanParams(*init_torch(key, shapes, hidden_size, dtype))
     bias = jnp.zeros(hidden_size, dtype)
     return ElmanParams(*init_glorot(key, 1, sizes, dtype), bias, bias)

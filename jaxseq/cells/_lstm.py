@@ -175,9 +175,7 @@ def lstm_carry(
     )
 
 
-def lstm_update(
-    z_x: Float[Array, " GH"], z_h: Float[Array, " GH"], carry: LSTMCarry
-) -> LSTMCarry:
+def lstm_update(z_x: Float[Array, " GH"], z_h: Float[Array, " GH"], carry: LSTMCarry) -> LSTMCarry:
     r"""Returns the state after a step, from the two affine maps.
 
     .. math::

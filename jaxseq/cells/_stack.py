@@ -9,7 +9,7 @@ import jax.numpy as jnp
 
 from jaxseq._checks import error
 from jaxseq._types import Array, Key
-from jaxseq.cells._cell import Cell
+from jaxseq.cells._cell import Cell, check_cell
 
 
 def stack(cells: Sequence[Cell]) -> Cell:
@@ -49,9 +49,7 @@ def _stack(cells: tuple[Cell, ...]) -> Cell:
         raise error("stack", "`cells` must hold at least one cell, but it is empty")
     for cell in cells:
         if not isinstance(cell, Cell):
-            raise error(
-                "stack", f"`cells` must hold cells, but it holds {cell!r}", kind=TypeError
-            )
+            raise error("stack", f"`cells` must hold cells, but it holds {cell!r}", kind=TypeError)
     for layer, (below, above) in enumerate(zip(cells, cells[1:], strict=False), start=1):
         if below.output_size != above.input_size:
             raise error(
@@ -109,6 +107,7 @@ def residual(cell: Cell) -> Cell:
 
     Raises:
       ValueError: if the two sizes differ.
+      TypeError: if ``cell`` is not a cell.
 
     Example:
       >>> import jax, jax.numpy as jnp, jaxseq
@@ -122,6 +121,7 @@ def residual(cell: Cell) -> Cell:
       He et al., "Deep Residual Learning for Image Recognition", 2016; Wu et al., "Google's Neural
       Machine Translation System", 2016 (between stacked LSTMs).
     """
+    check_cell("residual", cell)
     if cell.input_size != cell.output_size:
         raise error(
             "residual",

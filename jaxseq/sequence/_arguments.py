@@ -90,7 +90,7 @@ def check_tree(
 
 
 def check_lengths(where: str, lengths: Any, batch_shape: tuple[int, ...], steps: int) -> Array:
-    """Returns ``lengths`` as an array in ``[0, T]``: refused outside if visible, else clamped."""
+    """Returns ``lengths`` as int32 in ``[0, T]``: refused outside if visible, else clamped."""
     known = None if isinstance(lengths, jax.core.Tracer) else np.asarray(lengths)
     lengths = jnp.asarray(lengths)
     if not jnp.issubdtype(lengths.dtype, jnp.integer):
@@ -103,13 +103,15 @@ def check_lengths(where: str, lengths: Any, batch_shape: tuple[int, ...], steps:
             f"`lengths` must have shape batch = {shape_text(batch_shape)}, one a row of `xs`, "
             f"but it has shape {shape_text(lengths.shape)}",
         )
-    if known is not None and known.size and not (0 <= known.min() and known.max() <= steps):
+    if known is not None and known.size and (known.min() < 0 or known.max() > steps):
         raise error(
             where,
             f"`lengths` must lie in [0, T] = [0, {steps}], "
             f"but they range from {known.min()} to {known.max()}",
         )
-    return jnp.clip(lengths, 0, steps)
+    if lengths.dtype.itemsize < 4:
+        lengths = lengths.astype(jnp.int32)  # an 8-bit dtype would clamp to T modulo 256
+    return jnp.clip(lengths, 0, steps).astype(jnp.int32)
 
 
 def check_resets(where: str, resets: Any, expected: tuple[int, ...]) -> Array:

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 
 from jaxseq._checks import error
-from jaxseq._types import Array, Inputs, Lengths, PyTree, Resets
+from jaxseq._types import Array, Inputs, Lengths, Resets
 from jaxseq.cells import Cell
 from jaxseq.sequence._scan import scan
 

@@ -7,7 +7,12 @@ import jax.numpy as jnp
 
 from jaxseq._types import Array, Inputs, Lengths, PyTree, Resets
 from jaxseq.cells import Cell
-from jaxseq.sequence._arguments import check_arguments, check_positive
+from jaxseq.sequence._arguments import (
+    check_arguments,
+    check_backend,
+    check_positive,
+    remat_window,
+)
 from jaxseq.sequence._reference import batch_major, time_major
 from jaxseq.sequence._scan import scan
 from jaxseq.sequence._windows import scan_windows
@@ -68,6 +73,9 @@ def truncated_bptt(
     """
     where = "truncated_bptt"
     check_positive(where, "window", window)
+    check_backend(where, backend)
+    check_positive(where, "unroll", unroll)
+    remat_window(where, remat, window)
     arguments = check_arguments(where, cell, params, xs, carry, lengths, resets)
     xs, carry, lengths, resets = arguments
     batch_axes = xs.ndim - 2
@@ -94,7 +102,7 @@ def truncated_bptt(
     inputs = (
         time_major(xs, batch_axes),
         None if resets is None else time_major(resets, batch_axes),
-        jnp.arange(xs.shape[-2]),
+        jnp.arange(xs.shape[-2], dtype=jnp.int32),
     )
     carry, ys = scan_windows(body, carry, inputs, size=window)
     return carry, batch_major(ys, batch_axes)

@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import zlib
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,12 +13,13 @@ from jaxseq._checks import InputError, error
 from jaxseq._types import PyTree
 from jaxseq.training._leaves import Leaf, difference, named_leaves, pack, templates, unpack
 from jaxseq.training._state import TrainState
-from jaxseq.training._store import Store
+from jaxseq.training._store import Store, StoreError
 
 SCHEMA = 1
 """The version of what :meth:`Checkpoints.save` writes."""
 
 Which = Literal["latest", "best"]
+NamedLeaves = list[tuple[str, Any]]
 
 
 class Checkpoints:
@@ -33,8 +35,9 @@ class Checkpoints:
       >>> with tempfile.TemporaryDirectory() as directory, Checkpoints(directory) as checkpoints:
       ...     checkpoints.save(state, extra={"epoch": 3})
       ...     restored, extra = checkpoints.restore(state)
-      >>> restored.params["w"].tolist(), extra
-      ([1.0, 1.0], {'epoch': 3})
+      ...     params = checkpoints.restore_params(state.params)
+      >>> restored.params["w"].tolist(), extra, params["w"].tolist()
+      ([1.0, 1.0], {'epoch': 3}, [1.0, 1.0])
     """
 
     def __init__(self, directory: str | os.PathLike[str]) -> None:
@@ -59,7 +62,7 @@ class Checkpoints:
     @property
     def exists(self) -> bool:
         """Whether there is a checkpoint to restore."""
-        return bool(self._store.steps())
+        return bool(self._steps())
 
     def prepare(self) -> None:
         """Makes the directory and checks that it can be written, so that a run fails at its start.
@@ -97,28 +100,27 @@ class Checkpoints:
           ValueError: if there is a checkpoint of this or a later step.
         """
         step = int(state.step)
-        about: dict[str, Any] = {"schema": SCHEMA, "metric": None, "extra": extra or {}}
-        if metric is not None and math.isfinite(metric):
-            about["metric"] = float(metric)
+        finite = metric is not None and math.isfinite(metric)
+        page: dict[str, Any] = {"metric": float(metric) if finite else None}
         try:
-            json.dumps(about)
+            page["extra"] = json.loads(json.dumps(extra or {}))
         except (TypeError, ValueError) as cause:
             problem = f"`extra` must be something that JSON can hold, but {cause}"
             raise error("Checkpoints.save", problem, kind=TypeError) from cause
         self._check_new(step)
         self.prepare()
-        self._rate(self._store.steps())
-        params, rest = _split(state)
+        if not self._store.writing:
+            self._rate(self._steps())
         arrays = {}
-        arrays["params"], about["params"] = pack(params)
-        arrays["state"], about["state"] = pack(rest)
+        for item, leaves in _split(state).items():
+            arrays[item], page[item] = pack(leaves)
+        about = {"schema": SCHEMA, "checksum": _checksum(page), "page": page}
         try:
-            self._store.write(step, arrays, about)
-        except Exception as cause:
+            self._store.write(step, arrays, about, metric=page["metric"])
+        except StoreError as cause:
             raise error(
                 "Checkpoints.save",
-                f"the checkpoint of step {step} could not be written to {self.directory}: "
-                f"{_first_line(cause)}",
+                f"the checkpoint of step {step} could not be written to {self.directory}: {cause}",
                 hint="the checkpoints of before are still there; make room and resume from them",
                 kind=OSError,
             ) from cause
@@ -136,16 +138,11 @@ class Checkpoints:
 
         Raises:
           InputError: if there is none, it is damaged, or it is of another model.
-
-        Example:
-          >>> Checkpoints("nowhere").exists
-          False
         """
-        params, rest = _split(like)
-        step, about = self._find(which)
-        leaves = self._read(step, about, {"params": params, "state": rest})
+        step, page = self._find(which)
+        leaves = self._read(step, page, _split(like))
         treedef = jax.tree.structure(like)
-        return jax.tree.unflatten(treedef, leaves["params"] + leaves["state"]), about["extra"]
+        return jax.tree.unflatten(treedef, leaves["params"] + leaves["state"]), page["extra"]
 
     def restore_params(self, like: PyTree, *, which: Which = "latest") -> PyTree:
         """Reads the weights only, for inference: no optimizer is needed.
@@ -161,14 +158,19 @@ class Checkpoints:
         Raises:
           InputError: if there is none, it is damaged, or it is of another model.
         """
-        step, about = self._find(which)
-        wanted = {"params": named_leaves(like, prefix="params")}
-        return jax.tree.unflatten(
-            jax.tree.structure(like), self._read(step, about, wanted)["params"]
-        )
+        step, page = self._find(which)
+        leaves = self._read(step, page, {"params": named_leaves(like, prefix="params")})
+        return jax.tree.unflatten(jax.tree.structure(like), leaves["params"])
+
+    def _steps(self) -> list[int]:
+        try:
+            return self._store.steps()
+        except StoreError as cause:
+            problem = f"the directory {self.directory} cannot be read: {cause}"
+            raise error("Checkpoints", problem, kind=OSError) from cause
 
     def _check_new(self, step: int) -> None:
-        steps = self._store.steps()
+        steps = self._steps()
         if steps and step <= steps[-1]:
             raise error(
                 "Checkpoints.save",
@@ -178,7 +180,7 @@ class Checkpoints:
             )
 
     def _find(self, which: Which) -> tuple[int, dict[str, Any]]:
-        steps = self._store.steps()
+        steps = self._steps()
         if not steps:
             raise error(
                 "Checkpoints.restore",
@@ -187,12 +189,12 @@ class Checkpoints:
                 kind=InputError,
             )
         if which == "latest":
-            return steps[-1], self._about(steps[-1])
+            return steps[-1], self._page(steps[-1])
         if which != "best":
             raise error(
                 "Checkpoints.restore", f"`which` must be 'latest' or 'best', but it is {which!r}"
             )
-        abouts = self._rate(steps)
+        pages = self._rate(steps)
         best = self._store.keeper.best(steps)
         if best is None:
             raise error(
@@ -201,22 +203,22 @@ class Checkpoints:
                 hint="take the latest one",
                 kind=InputError,
             )
-        return best, abouts[best]
+        return best, pages[best]
 
     def _rate(self, steps: list[int]) -> dict[int, dict[str, Any]]:
         """Reads what the checkpoints say, and tells the store which of them is the best."""
-        abouts = {step: self._about(step) for step in steps}
-        metrics = {step: about.get("metric") for step, about in abouts.items()}
+        pages = {step: self._page(step) for step in steps}
+        metrics = {step: page["metric"] for step, page in pages.items()}
         rated = {step: metric for step, metric in metrics.items() if metric is not None}
         self._store.keeper.metrics = rated
-        return abouts
+        return pages
 
-    def _about(self, step: int) -> dict[str, Any]:
+    def _page(self, step: int) -> dict[str, Any]:
         try:
             about = self._store.about(step)
-            schema = about["schema"]
-        except Exception as cause:
-            raise self._damaged(step, _first_line(cause)) from cause
+            schema, page, checksum = about["schema"], about["page"], about["checksum"]
+        except (StoreError, KeyError, TypeError) as cause:
+            raise self._damaged(step, f"its description cannot be read, {cause}") from cause
         if schema != SCHEMA:
             raise error(
                 "Checkpoints.restore",
@@ -225,15 +227,14 @@ class Checkpoints:
                 hint="use the version of jaxseq that wrote it",
                 kind=InputError,
             )
-        return about
+        if _checksum(page) != checksum:
+            raise self._damaged(step, "its description has changed")
+        return page
 
     def _read(
-        self, step: int, about: dict[str, Any], wanted: dict[str, list[tuple[str, Any]]]
+        self, step: int, page: dict[str, Any], wanted: dict[str, NamedLeaves]
     ) -> dict[str, list[Any]]:
-        try:
-            written = {item: [Leaf(*line) for line in about[item]] for item in wanted}
-        except (KeyError, TypeError) as cause:
-            raise self._damaged(step, _first_line(cause)) from cause
+        written = {item: [Leaf(*line) for line in page[item]] for item in wanted}
         for item, leaves in wanted.items():
             there = [(leaf.name, leaf) for leaf in written[item]]
             problem = difference(there, leaves, of="in the checkpoint", than="in the model")
@@ -247,21 +248,21 @@ class Checkpoints:
         return self._arrays(step, written, wanted)
 
     def _arrays(
-        self, step: int, written: dict[str, list[Leaf]], wanted: dict[str, list[tuple[str, Any]]]
+        self, step: int, written: dict[str, list[Leaf]], wanted: dict[str, NamedLeaves]
     ) -> dict[str, list[Any]]:
         forms = {item: templates(leaves) for item, leaves in wanted.items()}
         try:
             read = self._store.read(step, forms)
-            unpacked = {item: unpack(read[item], written[item]) for item in wanted}
-        except Exception as cause:
-            raise self._damaged(step, _first_line(cause)) from cause
+        except StoreError as cause:
+            raise self._damaged(step, str(cause)) from cause
+        unpacked = {item: unpack(read[item], written[item]) for item in wanted}
         for _, damaged in unpacked.values():
             if damaged is not None:
                 raise self._damaged(step, f"the numbers of `{damaged}` have changed")
         return {item: leaves for item, (leaves, _) in unpacked.items()}
 
     def _damaged(self, step: int, problem: str) -> Exception:
-        others = [other for other in self._store.steps() if other != step]
+        others = [other for other in self._steps() if other != step]
         then = f"resume from step {others[-1]}" if others else "start anew: there is no other one"
         return error(
             "Checkpoints.restore",
@@ -271,12 +272,10 @@ class Checkpoints:
         )
 
 
-def _split(state: TrainState) -> tuple[list[tuple[str, Any]], list[tuple[str, Any]]]:
+def _split(state: TrainState) -> dict[str, NamedLeaves]:
     rest = named_leaves(state._replace(params=()))
-    return named_leaves(state.params, prefix="params"), rest
+    return {"params": named_leaves(state.params, prefix="params"), "state": rest}
 
 
-def _first_line(cause: BaseException) -> str:
-    """Returns the beginning of another library's message: some run to pages."""
-    text = " ".join(str(cause).split()) or type(cause).__name__
-    return text if len(text) <= 160 else f"{text[:160]}..."
+def _checksum(page: dict[str, Any]) -> int:
+    return zlib.crc32(json.dumps(page).encode())

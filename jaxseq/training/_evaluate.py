@@ -67,7 +67,7 @@ def make_evaluate(
 
     @jax.jit
     def sums(params: PyTree, carry: PyTree, batch: PyTree) -> tuple[SumCount, PyTree]:
-        return checked_loss("make_evaluate", loss, params, carry, batch, None)
+        return checked_loss("make_evaluate", loss, params, carry, batch, key=None)
 
     def evaluate(params: PyTree, carry: PyTree, batches: Iterable[Any]) -> Evaluation:
         if at is not None:

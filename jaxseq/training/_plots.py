@@ -10,7 +10,7 @@ import numpy as np
 from jaxseq._checks import InputError, error
 from jaxseq.training._history import History
 
-LOSS, EVALUATION, NORM, CLIPPED = "#2a6f97", "#d1495b", "#8d99ae", "#2b2d42"
+LOSS, EVALUATION, NORM, CLIPPED = "#2a6f97", "#d1495b", "#b5bfca", "#3d5a80"
 
 
 def learning_curve(
@@ -75,13 +75,20 @@ def learning_curve(
     below.set_ylabel("gradient norm")
     below.set_xlabel("training step")
     for axes in (above, below):
-        axes.spines[["top", "right"]].set_visible(False)
-        axes.grid(alpha=0.25, linewidth=0.6)
-        axes.legend(frameon=False, fontsize="small", loc="upper right")
+        _dress(axes)
     if title is not None:
         above.set_title(title, loc="left")
     figure.savefig(path)
     return Path(path)
+
+
+def _dress(axes: Any) -> None:
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(alpha=0.25, linewidth=0.6)
+    axes.margins(x=0.01)
+    legend = axes.legend(fontsize="small", loc="upper right", edgecolor="none", framealpha=0.85)
+    for line in legend.get_lines():
+        line.set_linewidth(2.0)
 
 
 def _losses(axes: Any, history: History, scale: float) -> None:
@@ -96,9 +103,9 @@ def _losses(axes: Any, history: History, scale: float) -> None:
 def _norms(axes: Any, history: History) -> None:
     records = [record for record in history.steps if record.norm > 0]
     steps, norms = _finite([(record.step, record.norm) for record in records])
-    axes.plot(steps, norms, color=NORM, linewidth=1.0, label="before clipping")
+    axes.plot(steps, norms, color=NORM, linewidth=0.8, label="before clipping")
     steps, clipped = _finite([(record.step, record.clipped_norm) for record in records])
-    axes.plot(steps, clipped, color=CLIPPED, linewidth=1.0, label="after clipping")
+    axes.plot(steps, clipped, color=CLIPPED, linewidth=0.8, label="after clipping")
     axes.set_yscale("log")
 
 

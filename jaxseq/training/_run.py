@@ -22,6 +22,9 @@ from jaxseq.training._step import Metrics, Step
 FETCH_SECONDS = 0.2
 """Results are fetched from the device at most so often."""
 
+PACK = 16
+"""So many steps' results become one on the device: what a fetch costs depends on their number."""
+
 
 class DivergedError(ArithmeticError):
     """Too many steps in a row had a loss or a gradient that was not finite.
@@ -81,7 +84,9 @@ class Run:
         self.best: Best | None = None
         self.waited = self.streak = 0
         self.saved = self.evaluated = -1
-        self.pending: deque[tuple[int, Metrics]] = deque()
+        self.pending: list[Metrics] = []
+        self.packed: list[Metrics] = []
+        self.flight: deque[Any] = deque()
         self.seconds, self.origin = 0.0, time.monotonic()
 
     def restore(self, checkpoints: Checkpoints) -> None:
@@ -124,10 +129,14 @@ class Run:
             return False
         self.state, metrics = self.step(self.state, batch)
         self.number += 1
-        self.pending.append((self.number, metrics))
-        if len(self.pending) > IN_FLIGHT:
+        self.pending.append(metrics)
+        if len(self.pending) == PACK:
+            self.packed.append(_pack(self.pending))
+            self.pending = []
+        self.flight.append(metrics.loss)
+        if len(self.flight) > IN_FLIGHT:
             # Running far ahead would only delay the end that a signal asks for.
-            jax.block_until_ready(self.pending[-IN_FLIGHT - 1][1].loss)
+            jax.block_until_ready(self.flight.popleft())
         return True
 
     def look_after(self, evaluate_every: int | None, checkpoint_every: int | None) -> None:
@@ -155,11 +164,12 @@ class Run:
         Raises:
           DivergedError: if too many in a row were not finite.
         """
-        if not self.pending:
+        packed, pending = jax.device_get((self.packed, self.pending))
+        self.packed, self.pending = [], []
+        fetched = [Metrics(*row) for pack in packed for row in zip(*pack, strict=True)] + pending
+        if not fetched:
             return
-        numbers, metrics = zip(*self.pending, strict=True)
-        self.pending.clear()
-        fetched = jax.device_get(list(metrics))
+        numbers = range(self.number - len(fetched) + 1, self.number + 1)
         start, self.seconds = self.seconds, time.monotonic() - self.origin
         times = np.linspace(start, self.seconds, len(numbers) + 1)[1:]
         records = [_record(*row) for row in zip(numbers, fetched, times, strict=True)]
@@ -221,6 +231,11 @@ class Run:
         self.checkpoints.save(self.state, extra={"fit": kept}, metric=metric)
         self.saved = self.number
         self.origin += time.monotonic() - started
+
+
+@jax.jit
+def _pack(metrics: list[Metrics]) -> Metrics:
+    return jax.tree.map(lambda *values: jnp.stack(values), *metrics)
 
 
 def _record(number: int, metrics: Metrics, seconds: float) -> StepRecord:

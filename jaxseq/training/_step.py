@@ -48,7 +48,7 @@ Step = Callable[[TrainState, PyTree], tuple[TrainState, Metrics]]
 
 
 def checked_loss(
-    where: str, loss: Loss, params: PyTree, carry: PyTree, batch: PyTree, key: Any
+    where: str, loss: Loss, params: PyTree, carry: PyTree, batch: PyTree, *, key: Any
 ) -> tuple[SumCount, PyTree]:
     """Calls the loss and checks what it returns; the sums come back in float32 or better.
 
@@ -60,7 +60,7 @@ def checked_loss(
       >>> import jax.numpy as jnp
       >>> def loss(params, carry, batch, key):
       ...     return (params * 2.0, jnp.ones(())), carry
-      >>> float(checked_loss("f", loss, jnp.ones(()), (), (), None)[0].total)
+      >>> float(checked_loss("f", loss, jnp.ones(()), (), (), key=None)[0].total)
       2.0
     """
     returned = loss(params, carry, batch, key)
@@ -199,7 +199,7 @@ def _advance(
     carry = jax.lax.stop_gradient(state.carry)
 
     def objective(params: PyTree) -> tuple[Array, tuple[Array, PyTree]]:
-        sums, new_carry = checked_loss("make_step", loss, params, carry, batch, subkey)
+        sums, new_carry = checked_loss("make_step", loss, params, carry, batch, key=subkey)
         return mean(sums), (sums.count, new_carry)
 
     (value, (count, carry)), grads = jax.value_and_grad(objective, has_aux=True)(state.params)

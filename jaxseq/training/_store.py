@@ -4,6 +4,7 @@ import contextlib
 import gc
 import logging
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,9 @@ import orbax.checkpoint as ocp
 from orbax.checkpoint import checkpoint_managers
 
 Arrays = dict[str, Any]
+
+STRAGGLERS = 0.3
+"""After a failure, the reads or writes still under way are given so many seconds to end unseen."""
 
 
 class Keeper(checkpoint_managers.PreservationPolicy):
@@ -58,8 +62,9 @@ class StoreError(Exception):
 def quiet() -> Iterator[None]:
     """Keeps Orbax from printing what is raised as an error of ours anyway.
 
-    When one of its reads or writes fails, Orbax leaves the others under way behind: they complain
-    when they are collected, through the loggers and through Python's hook for errors in destructors.
+    When one of its reads or writes fails, Orbax leaves the others under way behind. They complain
+    when they end or are collected, through the loggers and through Python's hook for errors that
+    nobody can catch.
 
     Example:
       >>> with quiet():
@@ -95,6 +100,7 @@ def call(function: Callable[[], Any]) -> Any:
         except Exception as cause:
             text = " ".join(str(cause).split()) or type(cause).__name__
         # Not inside the handler, where the exception would keep alive what is to be collected.
+        time.sleep(STRAGGLERS)
         gc.collect()
     raise StoreError(text if len(text) <= 160 else f"{text[:160]}...")
 
@@ -102,30 +108,35 @@ def call(function: Callable[[], Any]) -> Any:
 class Store:
     """A directory of checkpoints. What fails is a :class:`StoreError`.
 
+    Attributes:
+      directory: where.
+      keeper: which checkpoints stay.
+      writing: whether the directory is open for writing.
+
     Example:
       >>> import tempfile, jax.numpy as jnp
       >>> with tempfile.TemporaryDirectory() as directory:
       ...     store = Store(Path(directory))
-      ...     store.write(3, {"params": {"0": jnp.ones(2)}}, {"metric": None})
+      ...     store.write(3, {"params": {"0": jnp.ones(2)}}, {"note": "a"}, metric=None)
       ...     print(store.steps(), store.about(3))
       ...     store.close()
-      [3] {'metric': None}
+      [3] {'note': 'a'}
     """
 
     def __init__(self, directory: Path) -> None:
         self.directory, self.keeper = directory, Keeper()
         self._manager: ocp.CheckpointManager | None = None
-        self._writing = False
+        self.writing = False
 
     def close(self) -> None:
         """Lets go of the directory; later calls open it again."""
         if self._manager is not None:
             call(self._manager.close)
-        self._manager, self._writing = None, False
+        self._manager, self.writing = None, False
 
     def open(self, *, write: bool = False) -> ocp.CheckpointManager:
         """Opens the directory; only who writes makes it, or clears away what a crash has left."""
-        if write and not self._writing:
+        if write and not self.writing:
             self.close()
         if self._manager is None:
             options = ocp.CheckpointManagerOptions(
@@ -135,7 +146,7 @@ class Store:
                 preservation_policy=self.keeper,
             )
             self._manager = call(lambda: ocp.CheckpointManager(self.directory, options=options))
-            self._writing = write
+            self.writing = write
         return self._manager
 
     def steps(self) -> list[int]:
@@ -147,19 +158,21 @@ class Store:
         call(manager.reload)
         return sorted(manager.all_steps())
 
-    def write(self, step: int, arrays: dict[str, Arrays], about: dict[str, Any]) -> None:
+    def write(
+        self, step: int, arrays: dict[str, Arrays], about: dict[str, Any], *, metric: float | None
+    ) -> None:
         """Writes a checkpoint, then removes those that are neither the latest nor the best."""
+        page = ocp.args.JsonSave(about)
         items = {name: ocp.args.StandardSave(item) for name, item in arrays.items()}
-        items["about"] = ocp.args.JsonSave(about)
-        if about["metric"] is not None:
-            self.keeper.metrics[step] = about["metric"]
+        if metric is not None:
+            self.keeper.metrics[step] = metric
         try:
             manager = self.open(write=True)
-            call(lambda: manager.save(step, args=ocp.args.Composite(**items)))
+            call(lambda: manager.save(step, args=ocp.args.Composite(about=page, **items)))
         except BaseException:
             self.keeper.metrics.pop(step, None)
             # The next write opens the directory anew, and clears away what this one has left.
-            self._writing = False
+            self.writing = False
             raise
 
     def about(self, step: int) -> dict[str, Any]:

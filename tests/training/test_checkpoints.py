@@ -4,6 +4,7 @@ import os
 import resource
 import shutil
 import time
+import zlib
 
 import jax
 import jax.numpy as jnp
@@ -13,6 +14,7 @@ import pytest
 
 from jaxseq._checks import InputError
 from jaxseq.training import Checkpoints, init_state
+from jaxseq.training._store import Store, StoreError
 
 
 def after(state, step):
@@ -148,7 +150,7 @@ def changed(state, **params):
 
 
 @pytest.mark.parametrize(
-    ("params", "message"),
+    ("changes", "message"),
     [
         ({"w_hh": np.zeros((4, 5), "float32")},
          r"`params.w_hh` has shape \(4, 4\) and dtype float32 in the checkpoint, but shape "
@@ -160,12 +162,12 @@ def changed(state, **params):
          r"`params.new` is in the model \(shape \(2,\) and dtype float32\), but not in the check"),
     ],
 )  # fmt: skip
-def test_a_checkpoint_of_another_model_says_what_differs(saved, state, params, message):
+def test_a_checkpoint_of_another_model_says_what_differs(saved, state, changes, message):
     for restore in (saved.restore, lambda like: saved.restore_params(like.params)):
         with pytest.raises(
             InputError, match=r"Checkpoints.restore: the checkpoint .*3 is of an"
         ) as e:
-            restore(changed(state, **params))
+            restore(changed(state, **changes))
         assert e.match(message)
         assert e.match("Hint: build model and optimizer with the settings of that run")
 
@@ -205,6 +207,7 @@ def harm(path, how):
 
 
 @pytest.mark.parametrize("how", ["cut", "flip", "delete"])
+@pytest.mark.slow
 def test_a_damaged_file_is_noticed_or_does_not_matter(saved, state, tmp_path, same, how):
     noticed = 0
     for path in files(saved.directory / "3"):
@@ -233,10 +236,27 @@ def test_the_other_checkpoint_is_used_once_a_damaged_one_is_deleted(saved, state
 def test_numbers_that_have_changed_are_named(saved, state):
     page = saved.directory / "3" / "about" / "metadata"
     about = json.loads(page.read_text())
-    about["params"][0][-1] += 1
+    about["page"]["params"][0][-1] += 1
+    about["checksum"] = zlib.crc32(json.dumps(about["page"]).encode())
     page.write_text(json.dumps(about))
     with pytest.raises(InputError, match=r"is damaged: the numbers of `params\.b` have changed"):
         saved.restore(state)
+
+
+def test_a_description_that_has_changed_is_noticed(saved, state):
+    page = saved.directory / "3" / "about" / "metadata"
+    page.write_text(page.read_text().replace('"at": 3', '"at": 2'))
+    with pytest.raises(InputError, match="is damaged: its description has changed"):
+        saved.restore(state)
+
+
+def test_a_directory_that_cannot_be_read_is_named(tmp_path, monkeypatch):
+    def fail(store):
+        raise StoreError("no permission")
+
+    monkeypatch.setattr(Store, "steps", fail)
+    with pytest.raises(OSError, match=r"Checkpoints: the directory .* cannot be read: no permiss"):
+        Checkpoints(tmp_path).exists  # noqa: B018 - a property that looks at the disk
 
 
 def test_without_another_checkpoint_a_damaged_one_means_to_start_anew(saved, state):

@@ -1,0 +1,86 @@
+"""Both directions are two scans, side by side."""
+
+import re
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from examples import example
+
+import jaxseq
+from jaxseq import Directions
+
+CELL = jaxseq.lstm(2, 3)
+FORWARD, XS, BEFORE = example(CELL, batch_shape=(3,), steps=5, seed=0)
+BACKWARD, _, AFTER = example(CELL, batch_shape=(3,), steps=5, seed=1)
+PARAMS, CARRY = Directions(FORWARD, BACKWARD), Directions(BEFORE, AFTER)
+LENGTHS = jnp.array([5, 0, 2])
+RESETS = jnp.zeros((3, 5), bool).at[0, 2].set(True).at[2, 1].set(True)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"lengths": LENGTHS}, {"lengths": LENGTHS, "resets": RESETS, "remat": 2, "unroll": 2}],
+    ids=["full", "ragged", "everything"],
+)
+def test_both_directions_are_two_scans(options):
+    forward, first = jaxseq.scan(CELL, FORWARD, XS, carry=BEFORE, **options)
+    backward, second = jaxseq.scan(CELL, BACKWARD, XS, carry=AFTER, reverse=True, **options)
+    actual = jaxseq.bidirectional(CELL, PARAMS, XS, carry=CARRY, **options)
+    expected = Directions(forward, backward), jnp.concatenate([first, second], -1)
+    assert jax.tree.structure(actual) == jax.tree.structure(expected)
+    jax.tree.map(np.testing.assert_array_equal, actual, expected)
+
+
+def test_without_a_carry_both_directions_begin_at_zero():
+    zeros = CELL.carry(FORWARD, (3,))
+    expected = jaxseq.bidirectional(CELL, PARAMS, XS, carry=Directions(zeros, zeros))
+    for carry in (None, Directions(None, None), Directions(zeros, None)):
+        actual = jaxseq.bidirectional(CELL, PARAMS, XS, carry=carry)
+        jax.tree.map(np.testing.assert_array_equal, actual, expected)
+
+
+def test_the_backward_direction_starts_at_the_last_valid_step_of_each_row():
+    poisoned = XS.at[2, 2:].set(jnp.nan)
+    carry, ys = jaxseq.bidirectional(CELL, PARAMS, poisoned, carry=CARRY, lengths=LENGTHS)
+    alone, row = jaxseq.bidirectional(
+        CELL, PARAMS, XS[2, :2], carry=jax.tree.map(lambda leaf: leaf[2], CARRY)
+    )
+    np.testing.assert_allclose(ys[2, :2], row, rtol=1e-6)
+    assert not np.any(ys[2, 2:]) and not np.any(ys[1])
+    np.testing.assert_allclose(carry.backward.c[2], alone.backward.c, rtol=1e-6)
+    np.testing.assert_array_equal(carry.backward.h[2], ys[2, 0, 3:])
+    np.testing.assert_array_equal(carry.forward.h[2], ys[2, 1, :3])
+    np.testing.assert_array_equal(carry.backward.c[1], AFTER.c[1])
+
+
+def test_a_first_output_knows_the_last_input_and_the_forward_half_does_not():
+    def first_output(last):
+        return jaxseq.bidirectional(CELL, PARAMS, XS[0].at[-1].set(last))[1][0]
+
+    gradient = jax.jit(jax.jacobian(first_output))(XS[0, -1])
+    assert not np.any(gradient[:3]) and np.all(gradient[3:] != 0)
+
+
+@pytest.mark.parametrize("name", ["params", "carry"])
+def test_a_plain_pair_is_no_directions(name, untyped):
+    options = {"params": PARAMS, "carry": CARRY}
+    options[name] = tuple(options[name])
+    message = (
+        f"bidirectional: `{name}` must be a jaxseq.Directions(forward, backward), "
+        "but it is a tuple."
+    )
+    with pytest.raises(TypeError, match=re.escape(message)):
+        jaxseq.bidirectional(CELL, options["params"], XS, carry=options["carry"])
+
+
+def test_params_may_not_be_left_out(untyped):
+    with pytest.raises(TypeError, match="bidirectional: `params` must be .* but it is a NoneType"):
+        jaxseq.bidirectional(CELL, None, XS)
+
+
+def test_each_direction_is_checked():
+    wrong, _, _ = example(jaxseq.lstm(2, 4))
+    with pytest.raises(ValueError, match=re.escape("`params.w_ih` must have shape (12, 2)")):
+        jaxseq.bidirectional(CELL, Directions(FORWARD, wrong), XS)

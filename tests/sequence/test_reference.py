@@ -1,0 +1,115 @@
+"""The specification against the textbook, over every shape; its masks; its memory."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import twins
+from examples import example
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import jaxseq
+from jaxseq.sequence import _reference
+
+TWINS = {
+    "elman": (jaxseq.elman(1, 3), twins.elman_step),
+    "lstm": (jaxseq.lstm(3, 1), twins.lstm_step),
+    "gru": (jaxseq.gru(1, 1), twins.gru_step),
+}
+
+
+@settings(deadline=None, max_examples=15, derandomize=True, database=None)
+@given(data=st.data())
+def test_a_scan_is_the_textbooks_over_any_shape(data):
+    cell, step = TWINS[data.draw(st.sampled_from(sorted(TWINS)), "cell")]
+    batch_shape = tuple(data.draw(st.lists(st.integers(1, 3), max_size=2), "batch"))
+    steps = data.draw(st.integers(0, 7), "T")
+    rng = np.random.default_rng(data.draw(st.integers(0, 99), "seed"))
+    ragged, reset = data.draw(st.booleans(), "ragged"), data.draw(st.booleans(), "resets")
+    options = {
+        "lengths": np.asarray(rng.integers(0, steps + 1, batch_shape)) if ragged else None,
+        "resets": rng.random((*batch_shape, steps)) < 0.4 if reset else None,
+        "reverse": data.draw(st.booleans(), "reverse"),
+    }
+    remat = data.draw(st.sampled_from([None, "sqrt", 1, 3, 9]), "remat")
+    with jax.enable_x64(True):
+        params, xs, carry = example(cell, batch_shape=batch_shape, steps=steps, dtype=np.float64)
+        expected = twins.sequence(step, params, carry, xs, **options)
+        if ragged:
+            valid = np.arange(steps) < options["lengths"][..., None]
+            xs = jnp.where(valid[..., None], xs, jnp.nan)
+        actual = jaxseq.scan(cell, params, xs, carry=carry, remat=remat, **options)
+    for a, b in zip(jax.tree.leaves(actual), jax.tree.leaves(expected), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-11, atol=1e-13)
+
+
+def test_a_mask_counts_the_valid_steps_and_a_reset_in_the_padding_does_not_count():
+    lengths = jnp.array([[3, 0], [1, 2]])
+    resets = jnp.ones((2, 2, 3), bool)
+    valid, counted = _reference.mask_and_resets(lengths, resets, 3, reverse=False)
+    assert valid.astype(int).tolist() == [[[1, 1, 1], [0, 0, 0]], [[1, 0, 0], [1, 1, 0]]]
+    np.testing.assert_array_equal(counted, valid)
+
+
+def test_reversed_a_fresh_start_falls_on_the_last_step_of_a_piece():
+    resets = jnp.array([True, False, True, True])
+    valid, moved = _reference.mask_and_resets(None, resets, 4, reverse=True)
+    assert valid is None
+    assert moved.tolist() == [False, True, True, False]
+    _, moved = _reference.mask_and_resets(jnp.array(3), resets, 4, reverse=True)
+    assert moved.tolist() == [False, True, False, False]
+
+
+def test_without_lengths_and_resets_there_is_no_mask():
+    assert _reference.mask_and_resets(None, None, 4, reverse=True) == (None, None)
+
+
+@pytest.mark.parametrize("batch_axes", [0, 1, 2])
+def test_the_time_axis_goes_to_the_front_and_back(batch_axes):
+    xs = jnp.ones((2, 3, 4, 5)[: batch_axes + 2])
+    moved = _reference.time_major(xs, batch_axes)
+    assert moved.shape[0] == xs.shape[batch_axes]
+    assert _reference.batch_major(moved, batch_axes).shape == xs.shape
+
+
+def test_select_chooses_every_leaf():
+    yes, no = {"a": jnp.ones(2), "b": jnp.ones(())}, {"a": jnp.zeros(2), "b": jnp.zeros(())}
+    assert _reference.select(jnp.asarray(True), yes, no)["a"].tolist() == [1.0, 1.0]
+    assert _reference.select(jnp.asarray(False), yes, no)["b"] == 0.0
+
+
+def test_a_bad_number_in_a_carry_that_a_reset_replaces_reaches_no_gradient():
+    """The state before a reset is not used, whatever it is, and 0 * inf stays away from it."""
+    cell = TWINS["lstm"][0]
+    params, xs, carry = example(cell, steps=3)
+    carry = carry._replace(c=jnp.full_like(carry.c, jnp.inf))
+    resets = jnp.array([True, False, False])
+    value, grads = jax.jit(
+        jax.value_and_grad(
+            lambda p: jnp.sum(jaxseq.scan(cell, p, xs, carry=carry, resets=resets)[1])
+        )
+    )(params)
+    assert np.isfinite(value) and all(np.all(np.isfinite(leaf)) for leaf in grads)
+
+
+def temporary_bytes(steps, remat):
+    """What the compiled gradient of the final state needs beside its arguments and results."""
+    cell = jaxseq.lstm(2, 4)
+    params = jax.eval_shape(cell.init, jax.random.key(0))
+    xs = jax.ShapeDtypeStruct((1, steps, 2), jnp.float32)
+
+    def loss(params, xs):
+        carry, _ = jaxseq.scan(cell, params, xs, remat=remat)
+        return jnp.sum(carry.h)
+
+    compiled = jax.jit(jax.grad(loss)).lower(params, xs).compile()
+    return compiled.memory_analysis().temp_size_in_bytes
+
+
+def test_memory_grows_with_the_root_of_time_beside_one_copy_of_the_inputs():
+    short, long = 32**2, 256**2
+    per_step = 2 * 4  # bytes of one input
+    kept = [temporary_bytes(steps, "sqrt") - steps * per_step for steps in (short, long)]
+    assert 0 < kept[1] < 8 * kept[0], "T grew by 64, memory by more than its root"
+    assert kept[1] < temporary_bytes(long, None) / 50

@@ -1,0 +1,168 @@
+"""A cell over time: how often it is traced, and long sequences."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import twins
+from examples import example
+from jax.test_util import check_grads
+
+import jaxseq
+
+CELLS = {"elman": jaxseq.elman(2, 3), "lstm": jaxseq.lstm(2, 3), "gru": jaxseq.gru(2, 3)}
+
+
+def counted(cell):
+    """The cell with a step that notes each of its traces."""
+    traces = []
+
+    def step(params, carry, x):
+        traces.append(x.shape)
+        return cell.step(params, carry, x)
+
+    return cell._replace(step=step), traces
+
+
+def ragged(seed):
+    _, xs, carry = example(CELLS["gru"], batch_shape=(2,), steps=5, seed=seed)
+    return xs, {"carry": carry, "lengths": jnp.array([5, seed])}
+
+
+def test_equal_shapes_are_compiled_once():
+    cell, traces = counted(CELLS["gru"])
+    params, _, _ = example(cell)
+    results = []
+    for seed in (1, 2, 3):
+        xs, options = ragged(seed)
+        results.append(jaxseq.scan(cell, params, xs, **options)[1])
+        if seed == 1:
+            first = len(traces)
+            assert 1 <= first <= 2
+    assert len(traces) == first, "an equal shape was traced again"
+    assert not np.allclose(results[0][0], results[1][0])
+
+
+def test_another_shape_is_compiled_anew():
+    cell, traces = counted(CELLS["gru"])
+    params, _, _ = example(cell)
+    xs, options = ragged(1)
+    jaxseq.scan(cell, params, xs, **options)
+    first = len(traces)
+    jaxseq.scan(cell, params, xs[:, :4], carry=options["carry"], lengths=jnp.array([4, 1]))
+    assert len(traces) == 2 * first
+
+
+@pytest.mark.parametrize("loop", [jax.lax.fori_loop, lambda a, b, f, x: f(a, f(a, x))])
+def test_a_loop_in_the_users_jit_traces_the_step_no_more_than_once_more(loop):
+    """Of JAX's own loop, and of a Python loop, which meets the same shapes at every turn."""
+    cell, traces = counted(CELLS["elman"])
+    params, xs, carry = example(cell, batch_shape=(2,), steps=5)
+
+    @functools.partial(jax.jit, static_argnums=1)
+    def run(carry, turns):
+        return loop(0, turns, lambda _, c: jaxseq.scan(cell, params, xs, carry=c)[0], carry)
+
+    jax.eval_shape(functools.partial(run, turns=2), carry)
+    first = len(traces)
+    assert 1 <= first <= 2
+    jax.eval_shape(functools.partial(run, turns=200), carry)
+    assert len(traces) == first
+
+
+def test_a_training_step_traces_the_cell_a_fixed_number_of_times():
+    cell, traces = counted(CELLS["lstm"])
+    params, xs, _ = example(cell, batch_shape=(2,), steps=5)
+
+    @jax.jit
+    def update(params, xs):
+        grads = jax.grad(lambda p: jnp.sum(jaxseq.scan(cell, p, xs)[1] ** 2))(params)
+        return jax.tree.map(lambda p, g: p - 0.1 * g, params, grads)
+
+    params = update(params, xs)
+    first = len(traces)
+    for scale in (0.5, 2.0):
+        params = update(params, scale * xs)
+    assert len(traces) == first <= 3
+
+
+def test_a_cell_is_compiled_by_what_it_is_and_not_by_who_made_it():
+    before = jaxseq.sequence._reference.scan_reference._cache_size()
+    for _ in range(2):
+        cell = jaxseq.dropout(jaxseq.stack([jaxseq.elman(2, 7)]), 0.5)
+        params = jax.eval_shape(cell.init, jax.random.key(0))
+        params = jax.tree.map(lambda leaf: jnp.ones(leaf.shape, leaf.dtype), params)
+        jaxseq.scan(cell, params, jnp.ones((3, 2)))
+    assert jaxseq.sequence._reference.scan_reference._cache_size() == before + 1
+
+
+@pytest.mark.parametrize("name", CELLS)
+def test_gradients_over_a_thousand_steps_are_finite_and_remat_keeps_them(name):
+    cell = CELLS[name]
+    params, xs, carry = example(cell, batch_shape=(2,), steps=1000)
+
+    def gradient(remat):
+        def loss(params, xs, carry):
+            after, ys = jaxseq.scan(cell, params, xs, carry=carry, remat=remat)
+            return jnp.mean(ys**2) + sum(jnp.sum(leaf) for leaf in jax.tree.leaves(after))
+
+        return jax.jit(jax.grad(loss, argnums=(0, 1, 2)))(params, xs, carry)
+
+    everything = gradient(None)
+    for path, leaf in jax.tree.leaves_with_path(everything):
+        assert np.all(np.isfinite(leaf)), jax.tree_util.keystr(path)
+    assert all(np.all(leaf != 0) for leaf in jax.tree.leaves(everything[0]))
+    for a, b in zip(jax.tree.leaves(gradient("sqrt")), jax.tree.leaves(everything), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
+
+
+def test_a_thousand_steps_are_the_textbooks(x64):
+    cell = CELLS["lstm"]
+    params, xs, carry = example(cell, batch_shape=(1,), steps=1000, dtype=np.float64)
+    after, ys = jaxseq.scan(cell, params, xs, carry=carry)
+    expected, outputs = twins.sequence(twins.lstm_step, params, carry, xs)
+    np.testing.assert_allclose(ys, outputs, rtol=1e-10, atol=1e-12)
+    np.testing.assert_allclose(after.c, expected.c, rtol=1e-10)
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+def test_a_bfloat16_scan_keeps_its_dtypes(reverse):
+    cell = CELLS["lstm"]
+    params, xs, carry = example(cell, batch_shape=(2,), steps=3, dtype=jnp.bfloat16)
+    wide, _, _ = jax.tree.map(lambda leaf: leaf.astype(jnp.float32), (params, xs, carry))
+    after, ys = jaxseq.scan(
+        cell, params, xs, carry=carry, lengths=jnp.array([3, 1]), reverse=reverse
+    )
+    assert (ys.dtype, after.h.dtype, after.c.dtype) == (jnp.bfloat16, jnp.bfloat16, jnp.float32)
+    expected, _ = twins.sequence(
+        twins.lstm_step, wide, carry, xs, lengths=[3, 1], reverse=reverse
+    )
+    np.testing.assert_allclose(after.c, expected.c, rtol=0.02, atol=0.02)
+
+
+def test_gradients_of_a_bfloat16_scan_have_the_dtype_of_what_they_belong_to():
+    cell = CELLS["lstm"]
+    arguments = example(cell, batch_shape=(2,), steps=3, dtype=jnp.bfloat16)
+
+    def loss(params, xs, carry):
+        return jnp.sum(jaxseq.scan(cell, params, xs, carry=carry)[1].astype(jnp.float32))
+
+    grads = jax.eval_shape(jax.grad(loss, argnums=(0, 1, 2)), *arguments)
+    jax.tree.map(lambda g, a: np.testing.assert_equal(g.dtype, a.dtype), grads, arguments)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", CELLS)
+def test_second_derivatives_are_derivatives_of_the_first(name, x64):
+    cell = CELLS[name]
+    params, xs, carry = example(cell, batch_shape=(2,), steps=3, dtype=np.float64)
+    lengths = jnp.array([3, 1])
+    for options in ({}, {"remat": 2}, {"reverse": True}):
+        run = jax.jit(
+            lambda p, x, c, options=options: jaxseq.scan(
+                cell, p, x, carry=c, lengths=lengths, **options
+            )
+        )
+        check_grads(run, (params, xs, carry), order=2, eps=1e-5, atol=1e-5, rtol=1e-5)
