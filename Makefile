@@ -19,6 +19,10 @@ DEV := $(VENV)/.installed-dev
 export JAX_COMPILATION_CACHE_DIR ?= $(CURDIR)/.cache/jax
 export JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS ?= 0
 
+# Test processes; WORKERS=0 runs the tests in this one.
+WORKERS ?= 2
+export WORKERS
+
 SOURCES := $(shell find jaxseq -name '*.py')
 NOTEBOOKS := $(patsubst notebooks/%.py,build/notebooks/%.ipynb,$(sort $(wildcard notebooks/*.py)))
 DEMO := runs/demo
@@ -60,10 +64,10 @@ demo-full: $(RUN) ## the same with a larger model and more time
 # ------------------------------------------------------------------------------------ the checks
 
 test: $(DEV) ## the tests, without the slow ones
-	$(PY) -m pytest
+	$(PY) -m pytest -n $(WORKERS)
 
 test-all: $(DEV) ## all tests
-	$(PY) -m pytest -m ""
+	$(PY) -m pytest -n $(WORKERS) -m ""
 
 test-matrix: ## the tests on every other Python that is found
 	sh tools/test_matrix.sh

@@ -3,6 +3,7 @@
 import importlib
 import re
 import tomllib
+import types
 from pathlib import Path
 
 from sphinx.util import logging
@@ -25,10 +26,6 @@ extensions = [
     "sphinx.ext.viewcode",
 ]
 exclude_patterns = ["_build"]
-suppress_warnings = [
-    "toc.empty_glob",  # notebooks/ is filled by `make docs`; a bare sphinx-build finds it empty
-]
-
 html_theme = "furo"
 html_title = f"jaxseq {release}"
 
@@ -53,15 +50,31 @@ def public_names() -> dict[str, str]:
         f"jaxseq.{path.parent.name}" for path in (ROOT / "jaxseq").glob("[!_]*/__init__.py")
     )
     names = {}
-    for room in rooms:
-        for name in importlib.import_module(room).__all__:
+    while rooms:
+        room = rooms.pop(0)
+        module = importlib.import_module(room)
+        for name in module.__all__:
+            value = getattr(module, name)
+            if isinstance(value, types.ModuleType):
+                rooms.append(f"{room}.{name}")
             names[f"{room}.{name}"] = f"{room}.{name}"
-            if getattr(jaxseq, name, None) is getattr(importlib.import_module(room), name):
+            if getattr(jaxseq, name, None) is value:
                 names.setdefault(f"jaxseq.{name}", f"{room}.{name}")
     return names
 
 
 NAMES = public_names()
+
+
+def list_notebooks() -> None:
+    """Writes the page that lists what `make docs` has put into docs/notebooks, be it nothing."""
+    folder = ROOT / "docs" / "notebooks"
+    folder.mkdir(exist_ok=True)
+    names = "".join(f"{path.stem}\n" for path in sorted(folder.glob("*.ipynb")))
+    (folder / "index.md").write_text(f"# Notebooks\n\n```{{toctree}}\n:maxdepth: 1\n\n{names}```\n")
+
+
+list_notebooks()
 
 
 def resolve_top_level(app, env, node, content):

@@ -1,5 +1,6 @@
 """The command line: ``python -m jaxseq``, a thin skin over the recipes."""
 
+import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -24,7 +25,7 @@ def train_language_model(config: language_model.Config) -> int:
     if report.get("outcome") == "interrupted":
         print(
             f"stopped after step {report['step']}, with a checkpoint. To go on:\n"
-            f"  python -m jaxseq train language-model --out {config.out} --resume"
+            f"  python -m jaxseq train language-model --out {shlex.quote(str(config.out))} --resume"
         )
         return INTERRUPTED
     print(f"\n{(config.out / 'sample.txt').read_text(encoding='utf-8')}")
@@ -58,7 +59,7 @@ def evaluate(directory: Directory, data: str | None = None) -> int:
 
 def generate(
     directory: Directory,
-    prompt: str = "\n",
+    prompt: str | None = None,
     length: int = 400,
     temperature: float = 0.7,
     top_k: int | None = None,
@@ -70,7 +71,7 @@ def generate(
 
     Args:
       directory: of the run.
-      prompt: what the text begins with.
+      prompt: what the text begins with; by default a new line, or a symbol that the model knows.
       length: symbols to write.
       temperature: below 1 more predictable, above 1 more surprising.
       top_k: only the k likeliest symbols.
@@ -133,7 +134,7 @@ def main(arguments: list[str] | None = None) -> int:
 
     Returns:
       The exit code: 0; 1 if the run failed; 2 if what was given cannot be used; 143 if a signal
-      ended the run, with a checkpoint.
+      ended it, a training run with a checkpoint.
 
     Example:
       >>> main(["evaluate", "no/such/run"])
@@ -141,6 +142,9 @@ def main(arguments: list[str] | None = None) -> int:
     """
     try:
         return run(sys.argv[1:] if arguments is None else arguments)
+    except KeyboardInterrupt:
+        print("error: interrupted", file=sys.stderr)
+        return INTERRUPTED
     except (ValueError, TypeError, ImportError, ArithmeticError, OSError) as problem:
         if not (isinstance(problem, OSError) or is_ours(problem)):
             raise

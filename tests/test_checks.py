@@ -11,9 +11,7 @@ from jaxseq._checks import InputError, check_shape, error, shape_text
 def test_an_error_says_where_what_and_what_to_do():
     said = error("scan", "`unroll` must be at least 1, but it is 0", hint="leave it out")
     assert type(said) is ValueError
-    assert str(said) == (
-        "scan: `unroll` must be at least 1, but it is 0.\n  Hint: leave it out."
-    )
+    assert str(said) == ("scan: `unroll` must be at least 1, but it is 0.\n  Hint: leave it out.")
 
 
 def test_an_error_without_a_hint_is_one_line():
@@ -45,6 +43,8 @@ def test_a_right_shape_passes():
 
 @pytest.mark.parametrize("shape", [(), (4,), (1, 3), (3, 1)])
 def test_a_wrong_shape_is_named_with_its_axes(shape):
-    message = f"f: `x` must have shape (input_size,) = (3,), but it has shape {shape}.\n  Hint: try."
+    message = (
+        f"f: `x` must have shape (input_size,) = (3,), but it has shape {shape}.\n  Hint: try."
+    )
     with pytest.raises(ValueError, match=re.escape(message)):
         check_shape("f", "x", np.zeros(shape), "(input_size,)", (3,), hint="try")

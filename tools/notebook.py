@@ -1,6 +1,7 @@
 """Builds a notebook from its jupytext percent script and executes it: SCRIPT.py OUT.ipynb."""
 
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -20,20 +21,22 @@ def main(script: Path, out: Path) -> None:
         "display_name": "Python 3",
         "language": "python",
     }
-    # Over a socket file, not TCP; in the repository root, whence paths such as `runs/` are meant.
-    client = NotebookClient(
-        notebook,
-        timeout=SECONDS,
-        resources={"metadata": {"path": str(Path.cwd())}},
-        config=Config({"KernelManager": {"transport": "ipc"}}),
-    )
     begin = time.monotonic()
-    try:
-        client.execute()
-    except CellExecutionError as problem:
-        raise SystemExit(f"error: {script}: {problem}") from None
-    except CellTimeoutError:
-        raise SystemExit(f"error: {script}: a cell ran for more than {SECONDS} s") from None
+    with tempfile.TemporaryDirectory() as sockets:
+        # Over socket files, not TCP; in the repository root, whence `runs/` and the like are meant.
+        ipc = {"transport": "ipc", "ip": str(Path(sockets) / "kernel")}
+        client = NotebookClient(
+            notebook,
+            timeout=SECONDS,
+            resources={"metadata": {"path": str(Path.cwd())}},
+            config=Config({"KernelManager": ipc}),
+        )
+        try:
+            client.execute()
+        except CellExecutionError as problem:
+            raise SystemExit(f"error: {script}: {problem}") from None
+        except CellTimeoutError:
+            raise SystemExit(f"error: {script}: a cell ran for more than {SECONDS} s") from None
     seconds = time.monotonic() - begin
     if seconds > SECONDS:
         raise SystemExit(f"error: {script}: took {seconds:.0f} s, more than {SECONDS} s")

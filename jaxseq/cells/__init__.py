@@ -4,7 +4,7 @@
 and :func:`dropout` take cells and return one. The functions that a cell is made of are public too.
 """
 
-from jaxseq.cells._cell import Cell, Maps, zero_carry
+from jaxseq.cells._cell import Cell, Maps, no_output_map, zero_carry
 from jaxseq.cells._dropout import DropoutCarry, dropout, dropout_mask
 from jaxseq.cells._elman import (
     ElmanCarry,
@@ -68,6 +68,7 @@ __all__ = [
     "lstm_project",
     "lstm_step",
     "lstm_update",
+    "no_output_map",
     "residual",
     "stack",
     "zero_carry",

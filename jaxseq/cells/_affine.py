@@ -23,7 +23,8 @@ def accumulator(dtype: Any) -> Any:
 def affine(w: Float[Array, "N M"], b: Float[Array, " N"], x: Float[Array, " M"]) -> Array:
     """Returns ``w x + b``, accumulated in float32 or better."""
     dtype = accumulator(w.dtype)
-    return jnp.dot(w, x, preferred_element_type=dtype) + b.astype(dtype)
+    # With x first, a vmap over examples is [B, M] times [M, N], with nothing to transpose.
+    return jnp.dot(x, w.T, preferred_element_type=dtype) + b.astype(dtype)
 
 
 def input_map(params: Any, x: Array) -> Array:
@@ -34,12 +35,6 @@ def input_map(params: Any, x: Array) -> Array:
 def recurrent_map(params: Any, h: Array) -> Array:
     """Returns ``w_hh h + b_hh``."""
     return affine(params.w_hh, params.b_hh, h)
-
-
-def no_output_map(params: Any, carry: Any) -> Any:
-    """Returns the carry as it is: most cells have nothing linear after the update."""
-    del params
-    return carry
 
 
 def init_glorot(
@@ -62,6 +57,11 @@ def init_glorot(
         w_ih.reshape(gates * hidden_size, input_size).astype(dtype),
         w_hh.reshape(gates * hidden_size, state_size).astype(dtype),
     )
+
+
+def zero_biases(size: int, dtype: Any) -> tuple[Array, Array]:
+    """Returns two biases, each an array of its own: one buffer cannot be donated twice."""
+    return jnp.zeros(size, dtype), jnp.zeros(size, dtype)
 
 
 def init_torch(

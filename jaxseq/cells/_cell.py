@@ -10,6 +10,24 @@ from jaxseq._checks import error
 from jaxseq._types import Array, PyTree
 
 
+def no_output_map(params: PyTree, carry: PyTree) -> PyTree:
+    """Returns the carry as it is: most cells have nothing linear after the update.
+
+    Args:
+      params: the weights; not used.
+      carry: the state of one example.
+
+    Returns:
+      The same carry.
+
+    Example:
+      >>> no_output_map(None, 1.0)
+      1.0
+    """
+    del params
+    return carry
+
+
 class Maps(NamedTuple):
     r"""Two affine maps and a pointwise update: what a cell that decomposes is made of.
 
@@ -26,6 +44,7 @@ class Maps(NamedTuple):
       update: ``(z_x, z_h, carry) -> carry``, elementwise and without parameters.
       output: ``(params, carry) -> carry``: what is linear after the update; the identity, but for
         an LSTM with ``proj_size``.
+      additive: whether the update reads ``z_x`` and ``z_h`` only through their sum.
 
     Example:
       >>> import jax, jax.numpy as jnp
@@ -39,7 +58,8 @@ class Maps(NamedTuple):
     input: Callable[[Any, Array], Array]
     recurrent: Callable[[Any, Array], Array]
     update: Callable[[Array, Array, Any], Any]
-    output: Callable[[Any, Any], Any]
+    output: Callable[[Any, Any], Any] = no_output_map
+    additive: bool = False
 
 
 def zero_carry(params: PyTree, carry: PyTree) -> PyTree:

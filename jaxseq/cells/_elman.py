@@ -16,8 +16,8 @@ from jaxseq.cells._affine import (
     init_glorot,
     init_torch,
     input_map,
-    no_output_map,
     recurrent_map,
+    zero_biases,
 )
 from jaxseq.cells._cell import Cell, Maps
 
@@ -97,8 +97,7 @@ def elman_init(
             (hidden_size,),
         )
         return ElmanParams(*init_torch(key, shapes, hidden_size, dtype))
-    bias = jnp.zeros(hidden_size, dtype)
-    return ElmanParams(*init_glorot(key, 1, sizes, dtype), bias, bias)
+    return ElmanParams(*init_glorot(key, 1, sizes, dtype), *zero_biases(hidden_size, dtype))
 
 
 def elman_carry(
@@ -239,6 +238,6 @@ def elman(
             input=input_map,
             recurrent=recurrent_map,
             update=functools.partial(elman_update, activation=activation),
-            output=no_output_map,
+            additive=True,
         ),
     )

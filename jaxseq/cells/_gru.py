@@ -17,8 +17,8 @@ from jaxseq.cells._affine import (
     init_glorot,
     init_torch,
     input_map,
-    no_output_map,
     recurrent_map,
+    zero_biases,
 )
 from jaxseq.cells._cell import Cell, Maps
 
@@ -87,9 +87,8 @@ def gru_init(
     if init == "torch":
         shapes = ((gates, input_size), (gates, hidden_size), (gates,), (gates,))
         return GRUParams(*init_torch(key, shapes, hidden_size, dtype))
-    bias = jnp.zeros(gates, dtype)
     sizes = (input_size, hidden_size, hidden_size)
-    return GRUParams(*init_glorot(key, 3, sizes, dtype), bias, bias)
+    return GRUParams(*init_glorot(key, 3, sizes, dtype), *zero_biases(gates, dtype))
 
 
 def gru_carry(
@@ -278,5 +277,5 @@ def gru(
         ),
         carry=gru_carry,
         step=gru_step if reset_after else gru_reset_before_step,
-        maps=Maps(input_map, recurrent_map, gru_update, no_output_map) if reset_after else None,
+        maps=Maps(input_map, recurrent_map, gru_update) if reset_after else None,
     )

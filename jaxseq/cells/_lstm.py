@@ -19,10 +19,9 @@ from jaxseq.cells._affine import (
     init_glorot,
     init_torch,
     input_map,
-    no_output_map,
     recurrent_map,
 )
-from jaxseq.cells._cell import Cell, Maps
+from jaxseq.cells._cell import Cell, Maps, no_output_map
 
 
 class LSTMParams(NamedTuple):
@@ -336,5 +335,6 @@ def lstm(
             recurrent=recurrent_map,
             update=lstm_update,
             output=no_output_map if proj_size is None else lstm_project,
+            additive=True,
         ),
     )

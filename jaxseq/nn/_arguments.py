@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from jaxseq._checks import error
+from jaxseq._checks import error, shape_text
 from jaxseq._types import Key
 
 
@@ -67,3 +67,29 @@ def draw_key(where: str, rngs: nnx.Rngs | Key, stream: str) -> Key:
         hint="nnx.Rngs(0), or jax.random.key(0)",
         kind=TypeError,
     )
+
+
+def check_tokens(tokens: Any, vocab_size: int, lengths: Any) -> None:
+    """Raises unless ``tokens`` are symbols, as far as their values can be seen."""
+    dtype = tokens.dtype
+    if not jnp.issubdtype(dtype, jnp.integer):
+        raise error(
+            "LanguageModel", f"`tokens` must be integers, but they are {dtype}", kind=TypeError
+        )
+    if tokens.ndim < 1:
+        raise error(
+            "LanguageModel",
+            f"`tokens` must have shape (*batch, T), but it has shape {shape_text(tokens.shape)}",
+            hint="one symbol is model.step",
+        )
+    if isinstance(tokens, jax.core.Tracer) or isinstance(lengths, jax.core.Tracer):
+        return
+    seen = np.asarray(tokens)
+    if lengths is not None and np.shape(lengths) == seen.shape[:-1]:
+        seen = seen[np.arange(seen.shape[-1]) < np.asarray(lengths)[..., None]]
+    if seen.size and not (seen.min() >= 0 and seen.max() < vocab_size):
+        raise error(
+            "LanguageModel",
+            f"`tokens` must lie in [0, vocab_size) = [0, {vocab_size}), "
+            f"but they range from {seen.min()} to {seen.max()}",
+        )

@@ -8,10 +8,10 @@ import numpy as np
 from flax import nnx
 from jaxtyping import Float, Integer
 
-from jaxseq._checks import error, shape_text
+from jaxseq._checks import error
 from jaxseq._types import Array, ArrayLike, Key, Lengths, Resets
 from jaxseq.cells import dropout_mask
-from jaxseq.nn._arguments import check_rates, check_sizes, draw_key
+from jaxseq.nn._arguments import check_rates, check_sizes, check_tokens, draw_key
 from jaxseq.nn._recurrent import GRU, LSTM, Elman
 
 RECURRENT = {"elman": Elman, "gru": GRU, "lstm": LSTM}
@@ -25,6 +25,10 @@ class LanguageModel(nnx.Module):
     Call it as ``model(tokens, carry=None, lengths=None, resets=None, rngs=None) -> (carry,
     logits)``: symbols ``[*batch, T]``, logits ``[*batch, T, V]``; ``logits[..., t, :]`` are those
     of the symbol at ``t + 1``. :meth:`step` reads one symbol, for :mod:`jaxseq.decoding`.
+
+    The embedding begins normal with standard deviation 1 (tied: E to the power -1/4), the
+    projection Glorot-uniform, the bias 0. In short runs on Moby-Dick, by character and by word,
+    these learnt faster than the deviation of 1/sqrt(E) that is usual elsewhere.
 
     There is no ``bidirectional``: a direction that runs backward has read the symbol that is to be
     predicted, so such a model would learn to copy it, and could not generate.
@@ -113,7 +117,8 @@ class LanguageModel(nnx.Module):
                 f"but they give {self.rnn.output_size}",
                 hint="choose hidden_size = embed_size, or proj_size = embed_size for an LSTM",
             )
-        self.embedding = nnx.Param(draw_embedding(keys[1], (vocab_size, embed_size), param_dtype))
+        table = (vocab_size, embed_size)
+        self.embedding = nnx.Param(draw_embedding(keys[1], table, param_dtype, tied=tied))
         glorot = jax.nn.initializers.glorot_uniform(in_axis=-1, out_axis=-2)
         shape = (vocab_size, self.rnn.output_size)
         self.projection = None if tied else nnx.Param(glorot(keys[2], shape, param_dtype))
@@ -180,6 +185,7 @@ class LanguageModel(nnx.Module):
           >>> logits.shape, more.shape
           ((1, 3, 5), (1, 2, 5))
         """
+        tokens = tokens if isinstance(tokens, jax.Array) else np.asarray(tokens)
         check_tokens(tokens, self.vocab_size, lengths)
         keys = [None, None, None]
         if rngs is not None and (self.dropout or self.rnn.input_dropout or self.rnn.state_dropout):
@@ -255,35 +261,14 @@ def check_cell(cell: str, options: dict[str, Any]) -> None:
         )
 
 
-def check_tokens(tokens: Any, vocab_size: int, lengths: Any) -> None:
-    """Raises unless ``tokens`` are symbols, as far as their values can be seen."""
-    dtype = tokens.dtype
-    if not jnp.issubdtype(dtype, jnp.integer):
-        raise error(
-            "LanguageModel", f"`tokens` must be integers, but they are {dtype}", kind=TypeError
-        )
-    if tokens.ndim < 1:
-        raise error(
-            "LanguageModel",
-            f"`tokens` must have shape (*batch, T), but it has shape {shape_text(tokens.shape)}",
-            hint="one symbol is model.step",
-        )
-    if isinstance(tokens, jax.core.Tracer) or isinstance(lengths, jax.core.Tracer):
-        return
-    seen = np.asarray(tokens)
-    if lengths is not None and np.shape(lengths) == seen.shape[:-1]:
-        seen = seen[np.arange(seen.shape[-1]) < np.asarray(lengths)[..., None]]
-    if seen.size and not (seen.min() >= 0 and seen.max() < vocab_size):
-        raise error(
-            "LanguageModel",
-            f"`tokens` must lie in [0, vocab_size) = [0, {vocab_size}), "
-            f"but they range from {seen.min()} to {seen.max()}",
-        )
+def draw_embedding(key: Key, shape: tuple[int, int], dtype: Any, *, tied: bool) -> Array:
+    """Returns a normal embedding ``[V, E]``.
 
-
-def draw_embedding(key: Key, shape: tuple[int, int], dtype: Any) -> Array:
-    """Returns a normal embedding."""
-    return jax.random.normal(key, shape, dtype) / shape[1] ** 0.5
+    Glorot's weights above it expect features of variance 1. A tied one is the projection too,
+    which for logits of variance 1 asks for 1/E; it gets the geometric mean of the two.
+    """
+    scale = shape[1] ** -0.25 if tied else 1.0
+    return jnp.asarray(scale, dtype) * jax.random.normal(key, shape, dtype)
 
 
 def embed(table: Float[Array, "V E"], tokens: Array) -> Array:

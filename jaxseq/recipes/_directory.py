@@ -4,14 +4,14 @@ import dataclasses
 import json
 import os
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from jaxseq._checks import InputError, error
 
 SETTINGS = "config.json"
 SCHEMA = 1
-
-Config = TypeVar("Config")
+LEFT = ("checkpoints", "report.json", "history.json", "learning_curve.png", "sample.txt")
+"""What a run leaves beside its settings."""
 
 
 def write_text(path: Path, text: str) -> Path:
@@ -37,7 +37,7 @@ def write_json(path: Path, page: Any) -> Path:
 
 
 def read_settings(directory: Path, task: str) -> dict[str, Any]:
-    """Returns what :func:`start` or :func:`write_settings` wrote, or says what is wrong."""
+    """Returns what :func:`write_settings` wrote, or says what is wrong."""
     path = directory / SETTINGS
     if not path.is_file():
         raise error(
@@ -50,12 +50,7 @@ def read_settings(directory: Path, task: str) -> dict[str, Any]:
         page = json.loads(path.read_text(encoding="utf-8"))
         known = (page["schema"], page["task"])
     except (ValueError, KeyError, TypeError) as cause:
-        raise error(
-            "recipes",
-            f"{path} is damaged: {cause}",
-            hint="restore the file from a copy, or train anew into another directory",
-            kind=InputError,
-        ) from cause
+        raise damaged(directory, cause) from cause
     if known != (SCHEMA, task):
         raise error(
             "recipes",
@@ -65,6 +60,32 @@ def read_settings(directory: Path, task: str) -> dict[str, Any]:
             kind=InputError,
         )
     return page
+
+
+def config_of(page: dict[str, Any], kind: type[Any], directory: Path) -> Any:
+    """Returns the settings of a page from :func:`read_settings`, with ``out`` as it is called now.
+
+    Raises:
+      InputError: if they are not those of the task.
+    """
+    settings = page.get("settings")
+    if not isinstance(settings, dict):
+        raise damaged(directory, "it has no settings")
+    defaults = {field.name: field.default for field in dataclasses.fields(kind)}
+    for name, value in settings.items():
+        if name not in defaults or not _is_like(value, defaults[name]):
+            raise damaged(directory, f"{name} = {value!r} is no setting")
+    return kind(**{**settings, "out": directory})
+
+
+def damaged(directory: Path, cause: Any) -> Exception:
+    """Returns the error that says what is wrong with the settings in a directory."""
+    return error(
+        "recipes",
+        f"{directory / SETTINGS} is damaged: {str(cause).rstrip('.')}",
+        hint="restore the file from a copy, or train anew into another directory",
+        kind=InputError,
+    )
 
 
 def write_settings(directory: Path, task: str, config: Any, **more: Any) -> None:
@@ -83,20 +104,25 @@ def write_settings(directory: Path, task: str, config: Any, **more: Any) -> None
     write_json(directory / SETTINGS, page)
 
 
-def settings_of_run(config: Config, task: str) -> Config | None:
-    """Returns the settings that the run in ``config.out`` began with, or None if it is new.
+def settings_of_run(config: Any, task: str) -> tuple[Any, dict[str, Any] | None]:
+    """Returns the settings to go on with, and what the run in ``config.out`` wrote at its start.
 
     Args:
       config: the settings asked for, with ``out`` and ``resume``.
       task: the name of the task.
 
+    Returns:
+      The settings that the run began with, and its page; those asked for and None if it is new.
+
     Raises:
-      InputError: if there is a run already and ``resume`` is off, or the settings asked for are
-        neither those of the run nor the default ones.
+      InputError: if there is a run already and ``resume`` is off, the settings asked for are
+        neither those of the run nor the default ones, or there are files that a run would
+        overwrite.
     """
     directory = Path(config.out)
     if not (directory / SETTINGS).exists():
-        return None
+        _check_free(directory)
+        return config, None
     if not config.resume:
         raise error(
             "recipes",
@@ -104,23 +130,38 @@ def settings_of_run(config: Config, task: str) -> Config | None:
             hint="--resume goes on with it; --out names another directory",
             kind=InputError,
         )
-    saved = read_settings(directory, task)["settings"]
-    fields = {field.name: field for field in dataclasses.fields(config)}
-    changes = {}
-    for name, value in saved.items():
-        if name not in fields or name in ("out", "resume"):
-            continue
-        asked = _plain(getattr(config, name))
-        if asked not in (value, _plain(fields[name].default)):
+    page = read_settings(directory, task)
+    saved = config_of(page, type(config), directory)
+    for field in dataclasses.fields(config):
+        asked, value = getattr(config, field.name), getattr(saved, field.name)
+        if field.name not in ("out", "resume") and asked not in (value, field.default):
             raise error(
                 "recipes",
-                f"the run in {directory} has {name} = {value!r}, but {asked!r} is asked for",
+                f"the run in {directory} has {field.name} = {value!r}, but {asked!r} is asked for",
                 hint="leave the option out to resume, or start anew in another directory",
                 kind=InputError,
             )
-        changes[name] = value
-    return dataclasses.replace(config, **changes)
+    return dataclasses.replace(saved, resume=True), page
+
+
+def _check_free(directory: Path) -> None:
+    there = [name for name in LEFT if (directory / name).exists()]
+    if there:
+        raise error(
+            "recipes",
+            f"{directory} holds {' and '.join(there)}, which a run would overwrite, "
+            f"but no {SETTINGS} that they belong to",
+            hint="choose another directory with --out",
+            kind=InputError,
+        )
 
 
 def _plain(value: Any) -> Any:
     return str(value) if isinstance(value, Path) else value
+
+
+def _is_like(value: Any, default: Any) -> bool:
+    """Whether what came from JSON can stand where the default stands."""
+    if isinstance(default, float):
+        return type(value) in (int, float)
+    return default is None or type(value) is type(_plain(default))

@@ -1,4 +1,4 @@
-"""The language model of a run: its settings, its weights, its vocabulary, and what it writes."""
+"""The language model of a run: its settings, its weights, and what it writes."""
 
 import dataclasses
 import functools
@@ -9,14 +9,13 @@ from typing import Any, Literal, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 
 from jaxseq import data, nn, training
 from jaxseq._checks import InputError, error
 from jaxseq._types import PyTree
-from jaxseq.recipes._directory import read_settings
-
-TASK = "language-model"
-UNKNOWN = "\ufffd"
+from jaxseq.recipes._directory import config_of, damaged, read_settings
+from jaxseq.recipes._language_model_text import TASK, UNKNOWN
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,7 +44,7 @@ class Config:
       evaluate_every: updates between evaluations on the second part of the text.
       patience: ends the run after so many evaluations without an improvement; 0 for never.
       seed: of weights, dropout and sample.
-      resume: whether to go on with the run in ``out`` if there is one.
+      resume: whether to go on with the run in that directory, if there is one.
 
     Example:
       >>> Config(hidden_size=32).hidden_size
@@ -55,22 +54,53 @@ class Config:
     data: str = "moby_dick"
     out: Path = Path("runs/language-model")
     units: Literal["characters", "words"] = "characters"
-    cell: Literal["elman", "gru", "lstm"] = "lstm"
-    embed_size: int = 64
+    cell: Literal["elman", "gru", "lstm"] = "gru"
+    embed_size: int = 32
     hidden_size: int = 256
     num_layers: int = 1
     dropout: float = 0.0
     tied: bool = False
-    batch_size: int = 32
+    batch_size: int = 8
     window: int = 64
-    steps: int = 2000
-    learning_rate: float = 4e-3
+    steps: int = 4000
+    learning_rate: float = 3e-3
     weight_decay: float = 0.0
     max_norm: float = 1.0
-    evaluate_every: int = 500
+    evaluate_every: int = 1000
     patience: int = 0
     seed: int = 0
     resume: bool = False
+
+
+def check_settings(config: Config) -> None:
+    """Raises unless the numbers that no part of the model looks at are in their ranges.
+
+    Raises:
+      InputError: if one is not.
+    """
+    least = {"steps": 1, "evaluate_every": 1, "batch_size": 1, "window": 1}
+    for name, bound in {**least, "patience": 0, "weight_decay": 0}.items():
+        value = getattr(config, name)
+        if not value >= bound:
+            problem = f"`{name}` must be at least {bound}, but it is {value}"
+            raise error(TASK, problem, kind=InputError)
+    for name in ("learning_rate", "max_norm"):
+        value = getattr(config, name)
+        if not value > 0:
+            problem = f"`{name}` must be above 0, but it is {value}"
+            raise error(TASK, problem, kind=InputError)
+    check_seed(config.seed)
+
+
+def check_seed(seed: int) -> None:
+    """Raises unless a key can be made of the seed as it stands.
+
+    Raises:
+      InputError: if it is out of range.
+    """
+    if not 0 <= seed < 2**32:
+        problem = f"`seed` must be at least 0 and below 2^32, but it is {seed}"
+        raise error(TASK, problem, kind=InputError)
 
 
 class Model(NamedTuple):
@@ -134,7 +164,7 @@ def build(config: Config, vocabulary: data.Vocabulary) -> Model:
 
 
 def load(directory: Path) -> Model:
-    """Returns the best model of a run.
+    """Returns the best model of a run, or the latest if it ended before its first evaluation.
 
     Args:
       directory: of the run.
@@ -153,29 +183,50 @@ def load(directory: Path) -> Model:
       jaxseq._checks.InputError: recipes: no/such/run holds no run: there is no config.json in it.
         Hint: `python -m jaxseq train language-model --out no/such/run` makes one.
     """
-    page = read_settings(Path(directory), TASK)
+    directory = Path(directory)
+    page = read_settings(directory, TASK)
+    config = config_of(page, Config, directory)
     try:
-        settings = {**page["settings"], "out": Path(directory)}
-        config = Config(**settings)
         vocabulary = data.Vocabulary.from_dict(page["vocabulary"])
-    except (KeyError, TypeError) as cause:
-        raise error(
-            "recipes",
-            f"the config.json in {directory} is damaged: {cause}",
-            hint="restore the file from a copy, or train anew into another directory",
-            kind=InputError,
-        ) from cause
+    except (KeyError, TypeError, ValueError) as cause:
+        raise damaged(directory, cause) from cause
     model = build(config, vocabulary)
-    with training.Checkpoints(Path(directory) / "checkpoints") as checkpoints:
-        return model._replace(params=checkpoints.restore_params(model.params, which="best"))
+    with training.Checkpoints(directory / "checkpoints") as checkpoints:
+        return model._replace(params=_restored(checkpoints, model))
 
 
-def vocabulary_of(text: str, units: str) -> data.Vocabulary:
-    """Returns the vocabulary of a training text; id 0 stands for all that is not in it."""
-    if units == "words":
-        # What occurs once stands for what never does, so that the model learns of the unknown.
-        return data.Vocabulary.of_words(text, unknown=UNKNOWN, min_count=2)
-    return data.Vocabulary.of_characters(text, unknown=UNKNOWN)
+def _restored(checkpoints: training.Checkpoints, model: Model) -> PyTree:
+    try:
+        return checkpoints.restore_params(model.params, which="best")
+    except InputError:
+        state, extra = checkpoints.restore(initial_state(model))
+        if extra["fit"]["best"] is not None:
+            raise  # there is a best one, and something is wrong with it
+        return state.params
+
+
+def initial_state(model: Model) -> training.TrainState:
+    """Returns the state in which the training of a model begins."""
+    config = model.config
+    return training.init_state(
+        model.params,
+        optimizer(config),
+        key=jax.random.key(config.seed),
+        carry=model.carry((config.batch_size,)),
+    )
+
+
+def optimizer(config: Config) -> optax.GradientTransformation:
+    """Returns AdamW, its rate rising over at most 100 steps and falling along a cosine."""
+    warmup = min(100, config.steps // 10)
+    rate = optax.warmup_cosine_decay_schedule(
+        init_value=0.0 if warmup else config.learning_rate,
+        peak_value=config.learning_rate,
+        warmup_steps=warmup,
+        decay_steps=config.steps,
+        end_value=0.02 * config.learning_rate,
+    )
+    return optax.adamw(rate, b2=0.99, weight_decay=config.weight_decay)
 
 
 def write(model: Model, prompt: str, decode: Callable[..., Any], **options: Any) -> str:
@@ -192,6 +243,7 @@ def write(model: Model, prompt: str, decode: Callable[..., Any], **options: Any)
 
     Raises:
       InputError: if the prompt is empty or holds symbols that the model does not know.
+      DivergedError: if the model's predictions are not finite.
 
     Example:
       >>> from jaxseq import data, decoding
@@ -208,11 +260,21 @@ def write(model: Model, prompt: str, decode: Callable[..., Any], **options: Any)
         raise error("generate", "the prompt is empty", hint=hint, kind=InputError)
     # Without its unknown symbol a vocabulary refuses what it has not seen, by name.
     ids = dataclasses.replace(model.vocabulary, unknown=None).encode(prompt)
+    if model.vocabulary.unknown_id in ids:
+        problem = f"the prompt holds {UNKNOWN!r}, which stands for what the model does not know"
+        raise error("generate", problem, hint="leave it out", kind=InputError)
     carry = model.carry((1,))
     if len(ids) > 1:
         carry, _ = model.apply(model.params, ids[None, :-1], carry=carry)
     step = _decoding_step(model.step, model.vocabulary.unknown_id)
     written = decode(step, (model.params, carry), jnp.asarray(ids[-1:]), **options)
+    if not np.isfinite(written.log_probs).all():
+        raise error(
+            "generate",
+            "the model's predictions are not finite",
+            hint="train another one, at a lower learning rate",
+            kind=training.DivergedError,
+        )
     return prompt + model.vocabulary.decode(np.asarray(written.tokens[0]))
 
 

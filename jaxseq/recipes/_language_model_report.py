@@ -1,7 +1,7 @@
 """What a language-model run reports, and the files that it leaves for a person to look at."""
 
 import math
-from importlib import metadata
+from importlib import metadata, util
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +9,9 @@ import jax
 import numpy as np
 
 from jaxseq import data, training
+from jaxseq._checks import error
 from jaxseq._types import PyTree
+from jaxseq._version import __version__
 from jaxseq.recipes._baselines import witten_bell_bits, xz_bits
 from jaxseq.recipes._directory import write_json, write_text
 
@@ -20,7 +22,7 @@ def measures(
     result: training.Evaluation, text: str, ids: np.ndarray, vocabulary: data.Vocabulary
 ) -> dict[str, Any]:
     """Returns what a report says of one text; its first symbol is given, not predicted."""
-    predicted = len(text) - len(vocabulary.symbols[ids[0]])
+    predicted = len(text) - _first(text, vocabulary)
     return {
         "bits_per_character": result.total / math.log(2) / predicted,
         "perplexity_per_symbol": math.exp(min(result.mean, 700.0)),
@@ -28,6 +30,14 @@ def measures(
         "symbols": int(result.count),
         "unknown_symbols": int(np.sum(ids == vocabulary.unknown_id)),
     }
+
+
+def _first(text: str, vocabulary: data.Vocabulary) -> int:
+    """Returns how many characters the first symbol has, known or unknown."""
+    if vocabulary.kind == "characters":
+        return 1
+    own = data.Vocabulary.of_words(text)
+    return len(own.symbols[own.encode(text)[0]])
 
 
 def others(parts: data.TextParts, characters: data.Vocabulary) -> dict[str, float]:
@@ -60,9 +70,25 @@ def run_report(params: PyTree, result: training.FitResult) -> dict[str, Any]:
             "seconds": round(seconds, 1),
             "symbols_per_second": round(sum(step.count for step in steps) / max(seconds, 1e-9)),
         },
-        "versions": {name: metadata.version(name) for name in ("jax", "flax", "optax", "jaxseq")},
+        "versions": {"jaxseq": __version__}
+        | {name: metadata.version(name) for name in ("jax", "flax", "optax")},
         "device": jax.devices()[0].device_kind,
     }
+
+
+def check_drawing() -> None:
+    """Raises if a run could not draw its learning curve at the end.
+
+    Raises:
+      ImportError: if matplotlib is not installed.
+    """
+    if util.find_spec("matplotlib") is None:
+        raise error(
+            "recipes",
+            "matplotlib, which draws the learning curve, is not installed",
+            hint="pip install 'jaxseq[plot]'",
+            kind=ImportError,
+        )
 
 
 def leave(
@@ -71,6 +97,7 @@ def leave(
     """Writes report, history, learning curve and sample."""
     write_json(out / "report.json", report)
     write_json(out / "history.json", history.to_json())
+    write_text(out / "sample.txt", sample + "\n")
     training.learning_curve(
         history,
         out / "learning_curve.png",
@@ -78,4 +105,3 @@ def leave(
         scale=1 / math.log(2),
         title=title,
     )
-    write_text(out / "sample.txt", sample + "\n")

@@ -7,23 +7,44 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 
 from jaxseq import data, decoding, training
 from jaxseq._checks import InputError, error
 from jaxseq._types import PyTree
 from jaxseq.losses import SumCount, cross_entropy
-from jaxseq.recipes._directory import settings_of_run, write_json, write_settings
+from jaxseq.recipes._directory import (
+    read_settings,
+    settings_of_run,
+    write_json,
+    write_settings,
+)
 from jaxseq.recipes._language_model import (
-    TASK,
     Config,
     Model,
     build,
+    check_seed,
+    check_settings,
+    initial_state,
     load,
-    vocabulary_of,
+    optimizer,
     write,
 )
-from jaxseq.recipes._language_model_report import leave, measures, others, run_report
+from jaxseq.recipes._language_model_report import (
+    check_drawing,
+    leave,
+    measures,
+    others,
+    run_report,
+)
+from jaxseq.recipes._language_model_text import (
+    TASK,
+    check_text,
+    mark,
+    opening,
+    read_parts,
+    read_source,
+    vocabulary_of,
+)
 
 __all__ = [
     "TASK",
@@ -61,6 +82,7 @@ def train(config: Config) -> dict[str, Any]:
       InputError: if the text, the settings or the directory cannot be used.
       OSError: if something cannot be written; what was there before stays.
       DivergedError: if loss or gradient are no longer finite.
+      ImportError: if matplotlib, which draws the learning curve, is not installed.
 
     Example:
       >>> import pathlib, tempfile
@@ -73,56 +95,67 @@ def train(config: Config) -> dict[str, Any]:
       >>> report["test"]["characters"]
       944
     """
-    config = settings_of_run(config, TASK) or config
-    _check(config)
+    config, page = settings_of_run(config, TASK)
+    check_settings(config)
+    check_drawing()
     parts = read_parts(config.data)
     vocabulary = vocabulary_of(parts.train, config.units)
-    ids = {name: vocabulary.encode(text) for name, text in parts._asdict().items()}
-    batches = data.WindowBatches(
-        ids["train"], batch_size=config.batch_size, window=config.window, repeat=True
-    )
-    write_settings(config.out, TASK, config, vocabulary=vocabulary.to_dict())
     model = build(config, vocabulary)
-    optimizer = _optimizer(config)
-    loss = _loss(model)
-    assess = _assessor(model, loss)
-    state = training.init_state(
-        model.params,
-        optimizer,
-        key=jax.random.key(config.seed),
-        carry=model.carry((config.batch_size,)),
-    )
+    ids = {name: vocabulary.encode(text) for name, text in parts._asdict().items()}
+    batches = _batches(config, ids)
+    if page is None:
+        more = {"text": mark("".join(parts)), "vocabulary": vocabulary.to_dict()}
+        write_settings(config.out, TASK, config, **more)
+    else:
+        check_text(page, "".join(parts), config.data)
+    assess = _assessor(model)
+    result = _fit(model, batches, lambda params: assess(params, ids["valid"]).mean)
+    if result.outcome == "interrupted":
+        return {"outcome": result.outcome, "step": int(result.state.step), "out": str(config.out)}
+    model = model._replace(params=_best(result))
+    report: dict[str, Any] = {"task": TASK, "data": config.data}
+    for part in ("test", "valid"):
+        measured = assess(model.params, ids[part])
+        report[part] = measures(measured, getattr(parts, part), ids[part], vocabulary)
+    characters = vocabulary_of(parts.train, "characters")
+    report["bits_per_character_of_others"] = others(parts, characters)
+    report |= run_report(model.params, result)
+    key = jax.random.key(config.seed)
+    start = opening(vocabulary)
+    sample = write(model, start, decoding.sample, key=key, length=400, temperature=0.7)
+    title = f"{config.cell}, {config.num_layers} x {config.hidden_size} units, {config.data}"
+    leave(config.out, report, result.history, sample.strip("\n"), title=title)
+    return report
+
+
+def _fit(
+    model: Model, batches: data.WindowBatches, evaluate: Callable[[PyTree], float]
+) -> training.FitResult:
+    config = model.config
+    step = training.make_step(_loss(model), optimizer(config), max_norm=config.max_norm)
     with training.Checkpoints(config.out / "checkpoints") as checkpoints:
-        result = training.fit(
-            state,
-            training.make_step(loss, optimizer, max_norm=config.max_norm),
+        return training.fit(
+            initial_state(model),
+            step,
             batches,
             steps=config.steps,
-            evaluate=lambda params: assess(params, ids["valid"]).mean,
+            evaluate=evaluate,
             evaluate_every=min(config.evaluate_every, config.steps),
             patience=config.patience or None,
             checkpoints=checkpoints,
             resume=config.resume,
         )
-    if result.outcome == "interrupted":
-        return {"outcome": result.outcome, "step": int(result.state.step), "out": str(config.out)}
-    model = model._replace(params=result.best.params)
-    report = {
-        "task": TASK,
-        "data": config.data,
-        "test": measures(assess(model.params, ids["test"]), parts.test, ids["test"], vocabulary),
-        "valid": measures(
-            assess(model.params, ids["valid"]), parts.valid, ids["valid"], vocabulary
-        ),
-        "bits_per_character_of_others": others(parts, vocabulary_of(parts.train, "characters")),
-        **run_report(model.params, result),
-    }
-    start = "\n" if "\n" in vocabulary.symbols else vocabulary.symbols[-1]
-    key = jax.random.key(config.seed)
-    sample = write(model, start, decoding.sample, key=key, length=400, temperature=0.7)
-    title = f"{config.cell}, {config.num_layers} x {config.hidden_size} units, {config.data}"
-    leave(config.out, report, result.history, sample.strip("\n"), title=title)
-    return report
+
+
+def _best(result: training.FitResult) -> PyTree:
+    if result.best is None:
+        raise error(
+            TASK,
+            "the loss on the second part of the text was never finite",
+            hint="lower the learning rate, in another directory",
+            kind=training.DivergedError,
+        )
+    return result.best.params
 
 
 def evaluate(directory: Path, *, source: str | None = None) -> dict[str, Any]:
@@ -151,13 +184,15 @@ def evaluate(directory: Path, *, source: str | None = None) -> dict[str, Any]:
     directory = Path(directory)
     model = load(directory)
     if source is None:
-        source, text = model.config.data, read_parts(model.config.data).test
+        source, parts = model.config.data, read_parts(model.config.data)
+        check_text(read_settings(directory, TASK), "".join(parts), source)
+        text = parts.test
         path = directory / "evaluation.json"
     else:
-        text = _text(source)
+        text = read_source(source)
         path = directory / f"evaluation-{Path(source).name.split('.')[0]}.json"
     ids = model.vocabulary.encode(text)
-    result = _assessor(model, _loss(model))(model.params, ids)
+    result = _assessor(model)(model.params, ids)
     report = {"task": TASK, "data": source, **measures(result, text, ids, model.vocabulary)}
     write_json(path, report)
     return report
@@ -166,7 +201,7 @@ def evaluate(directory: Path, *, source: str | None = None) -> dict[str, Any]:
 def generate(
     directory: Path,
     *,
-    prompt: str = "\n",
+    prompt: str | None = None,
     length: int = 400,
     temperature: float = 0.7,
     top_k: int | None = None,
@@ -178,7 +213,8 @@ def generate(
 
     Args:
       directory: of a run.
-      prompt: what the text begins with.
+      prompt: what the text begins with; None for a new line, or where the model knows none, a
+        symbol that it knows.
       length: symbols to write.
       temperature: below 1 more predictable, above 1 more surprising.
       top_k: only the k likeliest symbols, if given.
@@ -192,6 +228,7 @@ def generate(
     Raises:
       InputError: if there is no such run, or the prompt is empty or holds unknown symbols.
       ValueError: if a number is out of range.
+      DivergedError: if the model's predictions are not finite.
 
     Example:
       >>> generate(Path("no/such/run"), prompt="Call me ")
@@ -200,7 +237,9 @@ def generate(
       jaxseq._checks.InputError: recipes: no/such/run holds no run: there is no config.json in it.
         Hint: `python -m jaxseq train language-model --out no/such/run` makes one.
     """
+    check_seed(seed)
     model = load(Path(directory))
+    prompt = opening(model.vocabulary) if prompt is None else prompt
     options: dict[str, Any] = {"length": length}
     if not greedy:
         options |= {"temperature": temperature, "top_k": top_k, "top_p": top_p}
@@ -208,65 +247,19 @@ def generate(
     return write(model, prompt, decoding.greedy if greedy else decoding.sample, **options)
 
 
-def read_parts(source: str) -> data.TextParts:
-    """Returns the three parts of a text: a file of one's own, or a bundled text.
-
-    Args:
-      source: a path, or a name of :func:`jaxseq.data.names` whose corpus is one text.
-
-    Returns:
-      The parts for training, validation and test.
-
-    Raises:
-      InputError: if there is no such file and no such text, or it cannot be used.
-
-    Example:
-      >>> [len(part) for part in read_parts("korean_constitution")]
-      [16995, 944, 945]
-    """
-    return data.split_text(_text(source))
-
-
-def _text(source: str) -> str:
-    if Path(source).exists() or source not in data.names():
-        if not Path(source).exists() and Path(source).name == source and not Path(source).suffix:
-            data.load(source)  # a bare word that is no file is a misspelt name: this says so
-        return data.read_text(source)
-    corpus = data.load(source)
-    parts = [part for part in (corpus.train, corpus.valid, corpus.test) if part]
-    if not all(isinstance(part, str) for part in parts):
-        raise error(
-            "language-model",
-            f"the bundled {source} is no running text",
-            hint="use moby_dick or korean_constitution, or a text file of your own",
-            kind=InputError,
-        )
-    return "".join(parts)
-
-
-def _check(config: Config) -> None:
-    for name in ("steps", "evaluate_every", "batch_size", "window"):
-        if getattr(config, name) < 1:
+def _batches(config: Config, ids: dict[str, np.ndarray]) -> data.WindowBatches:
+    """Returns the training batches, or says that the text is too short for a run."""
+    for part in ("valid", "test"):
+        if len(ids[part]) < 2:
             raise error(
                 TASK,
-                f"`{name}` must be at least 1, but it is {getattr(config, name)}",
+                f"the text is too short: its {part} part, a twentieth, has no symbol to predict",
+                hint="give more text",
                 kind=InputError,
             )
-    if not config.learning_rate > 0:
-        problem = f"`learning_rate` must be above 0, but it is {config.learning_rate}"
-        raise error(TASK, problem, kind=InputError)
-
-
-def _optimizer(config: Config) -> optax.GradientTransformation:
-    warmup = min(100, config.steps // 10)
-    rate = optax.warmup_cosine_decay_schedule(
-        init_value=0.0 if warmup else config.learning_rate,
-        peak_value=config.learning_rate,
-        warmup_steps=warmup,
-        decay_steps=config.steps,
-        end_value=0.02 * config.learning_rate,
+    return data.WindowBatches(
+        ids["train"], batch_size=config.batch_size, window=config.window, repeat=True
     )
-    return optax.adamw(rate, b2=0.99, weight_decay=config.weight_decay)
 
 
 def _loss(model: Model) -> Callable[..., Any]:
@@ -285,11 +278,9 @@ def _loss(model: Model) -> Callable[..., Any]:
     return loss
 
 
-def _assessor(
-    model: Model, loss: Callable[..., Any]
-) -> Callable[[PyTree, np.ndarray], training.Evaluation]:
+def _assessor(model: Model) -> Callable[[PyTree, np.ndarray], training.Evaluation]:
     """Returns the function that measures params on a stream of symbols."""
-    evaluate = training.make_evaluate(loss)
+    evaluate = training.make_evaluate(_loss(model))
 
     def assess(params: PyTree, ids: np.ndarray) -> training.Evaluation:
         window = max(1, min(EVALUATION_WINDOW, len(ids) - 1))

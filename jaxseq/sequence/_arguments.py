@@ -11,7 +11,7 @@ from jaxseq._checks import error, shape_text
 from jaxseq._types import Array, PyTree
 from jaxseq.cells import Cell
 
-BACKENDS = ("auto", "reference")
+BACKENDS = ("auto", "fused", "reference")
 
 
 class Arguments(NamedTuple):
@@ -133,14 +133,22 @@ def check_resets(where: str, resets: Any, expected: tuple[int, ...]) -> Array:
     return resets
 
 
-def check_backend(where: str, backend: str) -> str:
+def choose_backend(where: str, backend: str, cell: Cell) -> str:
     """Returns the backend that will run: the one named, or the choice of ``"auto"``."""
     if backend not in BACKENDS:
         raise error(
             where,
             f"`backend` must be one of {', '.join(map(repr, BACKENDS))}, but it is {backend!r}",
         )
-    return "reference" if backend == "auto" else backend
+    if backend == "fused" and cell.maps is None:
+        raise error(
+            where,
+            f'`backend` "fused" needs a cell that decomposes into maps, but {cell.name} does not',
+            hint='leave it at "auto", which runs such a cell on "reference"',
+        )
+    if backend == "auto":
+        return "reference" if cell.maps is None else "fused"
+    return backend
 
 
 def remat_window(where: str, remat: int | str | None, steps: int) -> int | None:

@@ -6,10 +6,11 @@ from jaxseq._types import Array, Inputs, Lengths, PyTree, Resets
 from jaxseq.cells import Cell
 from jaxseq.sequence._arguments import (
     check_arguments,
-    check_backend,
     check_positive,
+    choose_backend,
     remat_window,
 )
+from jaxseq.sequence._fused import scan_fused
 from jaxseq.sequence._reference import scan_reference
 
 
@@ -48,7 +49,8 @@ def scan(
       reverse: whether time runs backward, from each row's own last valid step to its first. The
         outputs stay in the order of the inputs.
       backend: ``"reference"`` is :func:`jax.lax.scan` over the vmapped step, the specification;
-        ``"auto"`` chooses the fastest that can run.
+        ``"fused"`` takes the inputs' products and all weight gradients out of the loop, for cells
+        that decompose; ``"auto"`` chooses the fastest that can run.
       remat: what the backward pass finds kept: None for everything; a number k for every k-th
         carry, with the steps in between computed again (1: every carry); ``"sqrt"`` for k near
         sqrt(T), whose memory grows like sqrt(T). Values do not change.
@@ -84,10 +86,8 @@ def scan(
       Werbos, "Backpropagation Through Time: What It Does and How to Do It", 1990; Chen et al.,
       "Training Deep Nets with Sublinear Memory Cost", 2016 (``remat``).
     """
-    check_backend("scan", backend)
     check_positive("scan", "unroll", unroll)
     arguments = check_arguments("scan", cell, params, xs, carry, lengths, resets)
     window = remat_window("scan", remat, arguments.xs.shape[-2])
-    return scan_reference(
-        cell, params, *arguments, reverse=bool(reverse), window=window, unroll=unroll
-    )
+    run = {"fused": scan_fused, "reference": scan_reference}[choose_backend("scan", backend, cell)]
+    return run(cell, params, *arguments, reverse=bool(reverse), window=window, unroll=unroll)

@@ -9,7 +9,7 @@ from jaxseq._types import Array, Inputs, Lengths, PyTree, Resets
 from jaxseq.cells import Cell
 from jaxseq.sequence._arguments import (
     check_arguments,
-    check_backend,
+    choose_backend,
     check_positive,
     remat_window,
 )
@@ -73,7 +73,7 @@ def truncated_bptt(
     """
     where = "truncated_bptt"
     check_positive(where, "window", window)
-    check_backend(where, backend)
+    choose_backend(where, backend, cell)
     check_positive(where, "unroll", unroll)
     remat_window(where, remat, window)
     arguments = check_arguments(where, cell, params, xs, carry, lengths, resets)

@@ -132,7 +132,9 @@ def test_equal_arguments_give_the_same_cell():
 
 @pytest.mark.parametrize("rate", [-0.1, 1.0, 2, float("nan")])
 def test_a_rate_lies_between_zero_and_one(rate, untyped):
-    with pytest.raises(ValueError, match=re.escape(f"dropout: `rate` must be in [0, 1), but it is {rate}.")):
+    with pytest.raises(
+        ValueError, match=re.escape(f"dropout: `rate` must be in [0, 1), but it is {rate}.")
+    ):
         jaxseq.dropout(INNER, rate)
     message = f"dropout: `state_rate` must be in [0, 1), but it is {rate}."
     with pytest.raises(ValueError, match=re.escape(message)):

@@ -68,12 +68,13 @@ def test_weights_begin_as_documented():
     assert 0.95 * limit < float(jnp.abs(params["projection"]).max()) <= limit
     assert (params["bias"] == 0).all()
     tied = nn.LanguageModel(400, 64, 64, tied=True, rngs=nnx.Rngs(0))
-    assert abs(float(tied.embedding.get_value().std()) - 0.125) < 0.0025
+    assert abs(float(tied.embedding.get_value().std()) - 64**-0.25) < 0.01
 
 
 def test_logits_are_in_float32_or_better():
     model = build(param_dtype=jnp.bfloat16)
-    assert {leaf.dtype for leaf in jax.tree.leaves(nn.pure(model).params)} == {jnp.dtype("bfloat16")}
+    leaves = jax.tree.leaves(nn.pure(model).params)
+    assert {leaf.dtype for leaf in leaves} == {jnp.dtype("bfloat16")}
     assert model(TOKENS)[1].dtype == jnp.float32
 
 
@@ -120,6 +121,10 @@ def test_symbols_may_have_any_integer_dtype(dtype):
     close(build()(TOKENS.astype(dtype)), build()(TOKENS))
 
 
+def test_symbols_may_be_a_list(untyped):
+    close(build()(TOKENS.tolist()), build()(TOKENS))
+
+
 def test_a_symbol_out_of_range_is_seen_under_jit():
     model = build()
     logits = jax.jit(lambda tokens: model(tokens)[1])(np.array([[1, V, 2], [1, 2, 3], [0, -1, 0]]))
@@ -160,7 +165,7 @@ def test_it_writes():
     text = decoding.greedy(step, (params, build().carry((2,))), TOKENS[:, 0], length=3)
     carry, logits = build().step(build().carry((2,)), TOKENS[:, 0])
     np.testing.assert_array_equal(text.tokens[:, 0], logits.argmax(-1))
-    assert ((0 <= text.tokens) & (text.tokens < V)).all() and carry.h.shape == (1, 2, H)
+    assert ((text.tokens >= 0) & (text.tokens < V)).all() and carry.h.shape == (1, 2, H)
 
 
 # ------------------------------------------------------------------------------------- messages

@@ -247,6 +247,11 @@ def test_inputs_of_another_width_are_refused(shape, untyped):
         gru()(jnp.ones(shape))
 
 
+def test_a_length_beyond_the_end_is_refused():
+    with pytest.raises(ValueError, match=r"`lengths` must lie in \[0, T\] = \[0, 4\], but they"):
+        gru()(jnp.ones((1, 4, I)), lengths=np.array([5]))
+
+
 def test_a_step_of_another_width_is_refused():
     text = "`x` must have shape (*batch, input_size) with input_size = 2, but it has shape (1, 3)"
     with pytest.raises(ValueError, match=re.escape(f"GRU.step: {text}")):

@@ -115,9 +115,11 @@ def test_state_besides_the_params_is_refused():
 
 
 def test_what_is_no_module_is_refused(untyped):
-    with pytest.raises(TypeError, match="pure: `model` must be an nnx.Module, but it is 3"):
+    with pytest.raises(TypeError, match=r"pure: `model` must be an nnx\.Module, but it is 3"):
         nn.pure(3)
-    with pytest.raises(TypeError, match="with_params: `model` must be an nnx.Module, but it is 3"):
+    with pytest.raises(
+        TypeError, match=r"with_params: `model` must be an nnx\.Module, but it is 3"
+    ):
         nn.with_params(3, {})
 
 
@@ -142,6 +144,8 @@ def test_params_of_another_module_are_refused():
 def test_params_of_another_shape_are_refused():
     params = nn.pure(gru()).params
     params["layers"]["0"]["b_hh"] = jnp.zeros(2)
-    text = "with_params: `params` must have layers.0.b_hh of shape (9,), but there it has shape (2,)"
+    text = (
+        "with_params: `params` must have layers.0.b_hh of shape (9,), but there it has shape (2,)"
+    )
     with pytest.raises(ValueError, match=re.escape(text)):
         nn.with_params(gru(), params)

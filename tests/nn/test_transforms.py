@@ -62,7 +62,9 @@ def test_jit_traces_once():
 def test_gradients_agree_and_reach_every_weight():
     model = build()
     params, apply = nn.pure(model)
-    expected = jax.jit(jax.grad(lambda params: loss(lambda *a, **k: apply(params, *a, **k), TOKENS)))
+    expected = jax.jit(
+        jax.grad(lambda params: loss(lambda *a, **k: apply(params, *a, **k), TOKENS))
+    )
     expected = expected(params)
     value, gradient = nnx.jit(nnx.value_and_grad(loss))(model, TOKENS)
     np.testing.assert_allclose(value, loss(model, TOKENS), rtol=1e-6)
@@ -74,21 +76,19 @@ def test_gradients_agree_and_reach_every_weight():
             assert (leaf != 0).any()
 
 
-def test_an_optimizer_of_flax_trains(mode):
+def test_an_optimizer_of_flax_trains():
     model = build(dropout=0.25)
-    optimizer = nnx.Optimizer(model, optax.adam(0.05), wrt=nnx.Param)
+    optimizer = nnx.Optimizer(model, optax.sgd(0.5, momentum=0.9), wrt=nnx.Param)
 
     @nnx.jit
     def step(model, optimizer, key):
         value, gradient = nnx.value_and_grad(loss)(model, TOKENS, key)
         optimizer.update(model, gradient)
-        return value, model, optimizer
+        return value
 
     before = loss(model, TOKENS)
     for key in jax.random.split(jax.random.key(0), 10):
-        _, after, moved = step(model, optimizer, key)
-        if mode != "graph":  # without graph updates a model is handed back, not changed
-            model, optimizer = after, moved
+        step(model, optimizer, key)
     assert loss(model, TOKENS) < 0.8 * before
 
 

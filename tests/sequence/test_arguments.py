@@ -86,9 +86,7 @@ def test_params_of_no_cell(params):
 
 def test_params_of_a_cell_of_another_size():
     params, _, _ = example(jaxseq.elman(3, 5))
-    message = (
-        "scan: `params.w_ih` must have shape (4, 3), but it has shape (5, 3)." + PARAMS_HINT
-    )
+    message = "scan: `params.w_ih` must have shape (4, 3), but it has shape (5, 3)." + PARAMS_HINT
     refused(ValueError, message, params=params)
 
 
@@ -202,7 +200,9 @@ def test_a_remat_that_is_none(remat, untyped):
 @pytest.mark.parametrize("unroll", [0, -1, True, 1.5, None])
 def test_an_unroll_that_is_none(unroll, untyped):
     refused(
-        ValueError, f"scan: `unroll` must be a positive integer, but it is {unroll!r}.", unroll=unroll
+        ValueError,
+        f"scan: `unroll` must be a positive integer, but it is {unroll!r}.",
+        unroll=unroll,
     )
 
 

@@ -136,9 +136,7 @@ def test_a_bfloat16_scan_keeps_its_dtypes(reverse):
         cell, params, xs, carry=carry, lengths=jnp.array([3, 1]), reverse=reverse
     )
     assert (ys.dtype, after.h.dtype, after.c.dtype) == (jnp.bfloat16, jnp.bfloat16, jnp.float32)
-    expected, _ = twins.sequence(
-        twins.lstm_step, wide, carry, xs, lengths=[3, 1], reverse=reverse
-    )
+    expected, _ = twins.sequence(twins.lstm_step, wide, carry, xs, lengths=[3, 1], reverse=reverse)
     np.testing.assert_allclose(after.c, expected.c, rtol=0.02, atol=0.02)
 
 
@@ -159,7 +157,7 @@ def test_second_derivatives_are_derivatives_of_the_first(name, x64):
     cell = CELLS[name]
     params, xs, carry = example(cell, batch_shape=(2,), steps=3, dtype=np.float64)
     lengths = jnp.array([3, 1])
-    for options in ({}, {"remat": 2}, {"reverse": True}):
+    for options in ({}, {"remat": 2, "reverse": True}):
         run = jax.jit(
             lambda p, x, c, options=options: jaxseq.scan(
                 cell, p, x, carry=c, lengths=lengths, **options

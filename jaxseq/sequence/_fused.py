@@ -1,0 +1,192 @@
+"""The fast path: the affine map of the inputs, and every weight gradient, outside the loop.
+
+A cell that decomposes is two affine maps around a pointwise update (:class:`jaxseq.cells.Maps`).
+The map of the inputs has no recurrence: it is one product before the loop. In the tangent, what the
+weights contribute at a step depends on primal states alone: it is one product before the tangent
+loop, whose body is then linear in the state's tangent. JAX transposes this into the backward pass
+that one would write by hand: a loop over the state's cotangent, and one product for each weight's
+gradient after it, where the plain scan adds to a buffer of the weights' size at every step.
+"""
+
+import functools
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from jaxseq._types import Array, PyTree
+from jaxseq.cells import Cell, no_output_map
+from jaxseq.sequence._reference import batch_major, mask_and_resets, select, time_major
+from jaxseq.sequence._windows import scan_windows
+
+
+class Loop(NamedTuple):
+    """What a loop is compiled for; static."""
+
+    cell: Cell
+    batch_axes: int
+    reverse: bool
+    unroll: int
+
+    def over(self, function: Callable, in_axes: Any, *, time: bool = False) -> Callable:
+        """Maps a function of one example over the batch axes, and over time if asked."""
+        for _ in range(self.batch_axes + time):
+            function = jax.vmap(function, in_axes=in_axes)
+        return function
+
+
+class Inputs(NamedTuple):
+    """What a loop reads at each step, time first."""
+
+    z_x: Array
+    valid: Array | None
+    resets: Array | None
+
+
+class Residuals(NamedTuple):
+    """What the tangent reads of the primal loop: the state before each step, and ``z``."""
+
+    before: PyTree
+    z: Array
+
+
+def restart(cell: Cell, params: PyTree, reset: Array | None, carry: PyTree) -> PyTree:
+    """Returns the state that a step begins with, on one example."""
+    return carry if reset is None else select(reset, cell.reset(params, carry), carry)
+
+
+def keep(valid: Array | None, after: PyTree, before: PyTree) -> PyTree:
+    """Returns the state that a step ends with, on one example: a padded one moves nothing."""
+    return after if valid is None else select(valid, after, before)
+
+
+def update(cell: Cell, z_x: Array, z: Array, before: PyTree) -> PyTree:
+    """Returns the state after the pointwise update; ``z`` is ``z_x + z_h`` or ``z_h``."""
+    if cell.maps.additive:
+        return cell.maps.update(z, jnp.zeros_like(z), before)
+    return cell.maps.update(z_x, z, before)
+
+
+def run(
+    loop: Loop, params: PyTree, inputs: Inputs, carry: PyTree
+) -> tuple[PyTree, tuple[Array, Residuals]]:
+    """Runs the primal loop; what nobody reads of its outputs, XLA leaves out."""
+    cell = loop.cell
+    # The product wants its weight as [M, N]: laid out once here, not at every step.
+    turned = jax.lax.optimization_barrier(jax.tree.map(jnp.transpose, params))
+
+    def example(params, carry, inputs):
+        before = restart(cell, params, inputs.resets, carry)
+        z = cell.maps.recurrent(params, before.h)
+        if cell.maps.additive:
+            z = inputs.z_x + z
+        after = cell.maps.output(params, update(cell, inputs.z_x, z, before))
+        after = keep(inputs.valid, after, before)
+        return after, (after.h, Residuals(before, z))
+
+    def body(carry, inputs):
+        params = jax.tree.map(jnp.transpose, turned)
+        return loop.over(example, (None, 0, 0))(params, carry, inputs)
+
+    return jax.lax.scan(body, carry, inputs, reverse=loop.reverse, unroll=loop.unroll)
+
+
+@functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
+def fused_loop(loop: Loop, params: PyTree, inputs: Inputs, carry: PyTree) -> tuple[PyTree, Array]:
+    """Returns the final carry and every ``h``, time first."""
+    carry, (hs, _) = run(loop, params, inputs, carry)
+    return carry, hs
+
+
+@fused_loop.defjvp
+def fused_loop_jvp(loop: Loop, primals: tuple, tangents: tuple) -> tuple:
+    """Differentiates the loop: products of all steps at once, then a loop of pointwise work."""
+    cell = loop.cell
+    params, inputs, carry = primals
+    d_params, d_inputs, d_carry = tangents
+    final, (hs, kept) = run(loop, params, inputs, carry)
+
+    def of_weights(function, states):
+        """What the weights' tangent adds to an affine map, at the primal states of all steps."""
+        mapped = loop.over(function, (None, 0), time=True)
+        return jax.jvp(lambda p: mapped(p, states), (params,), (d_params,))[1]
+
+    def linear(function, tangent):
+        """The same map's linear part, of the state's tangent."""
+        return jax.jvp(functools.partial(function, params), (tangent,), (tangent,))[1]
+
+    d_z_weights = of_weights(cell.maps.recurrent, kept.before.h)
+    d_output = None
+    if cell.maps.output is not no_output_map:
+        updated = loop.over(functools.partial(update, cell), (0, 0, 0), time=True)
+        states = updated(inputs.z_x, kept.z, kept.before)
+        d_output = of_weights(cell.maps.output, states)
+    d_z_x = d_inputs.z_x
+    if cell.maps.additive:
+        d_z_weights, d_z_x = d_z_weights + d_z_x, None
+
+    @jax.checkpoint
+    def pointwise(z_x, z, before, d_z_x, d_z, d_before):
+        # Additive cells read z alone, and then z_x has no tangent of its own.
+        if d_z_x is None:
+            step = functools.partial(update, cell, z_x)
+            return jax.jvp(step, (z, before), (d_z, d_before))[1]
+        step = functools.partial(update, cell)
+        return jax.jvp(step, (z_x, z, before), (d_z_x, d_z, d_before))[1]
+
+    def example(d_carry, step):
+        (z_x, valid, reset), (before, z), d_z_x, d_z_weights, d_output = step
+        zeros = jax.tree.map(jnp.zeros_like, d_carry)
+        d_before = d_carry if reset is None else select(reset, zeros, d_carry)
+        d_z = linear(cell.maps.recurrent, d_before.h) + d_z_weights
+        d_after = pointwise(z_x, z, before, d_z_x, d_z, d_before)
+        d_after = linear(cell.maps.output, d_after)
+        if d_output is not None:
+            d_after = jax.tree.map(jnp.add, d_after, d_output)
+        d_after = keep(valid, d_after, d_before)
+        return d_after, d_after.h
+
+    steps = (inputs, kept, d_z_x, d_z_weights, d_output)
+    d_final, d_hs = jax.lax.scan(
+        loop.over(example, (0, 0)), d_carry, steps, reverse=loop.reverse, unroll=loop.unroll
+    )
+    return (final, hs), (d_final, d_hs)
+
+
+@functools.partial(jax.jit, static_argnames=("cell", "reverse", "window", "unroll"))
+def scan_fused(
+    cell: Cell,
+    params: PyTree,
+    xs: Array,
+    carry: PyTree,
+    lengths: Array | None,
+    resets: Array | None,
+    *,
+    reverse: bool,
+    window: int | None,
+    unroll: int,
+) -> tuple[PyTree, Array]:
+    """Runs ``cell`` over time; the arguments are those of ``scan``, already checked."""
+    batch_axes = xs.ndim - 2
+    loop = Loop(cell, batch_axes, reverse, unroll)
+    valid, resets = mask_and_resets(lengths, resets, xs.shape[-2], reverse=reverse)
+    if valid is not None:
+        # Where only the result is masked, a NaN in the padding still reaches the gradient.
+        xs = jnp.where(valid[..., None], xs, jnp.zeros_like(xs))
+
+    def steps(carry, inputs):
+        xs, valid, resets = inputs
+        z_x = loop.over(cell.maps.input, (None, 0), time=True)(params, xs)
+        return fused_loop(loop, params, Inputs(z_x, valid, resets), carry)
+
+    inputs = jax.tree.map(lambda leaf: time_major(leaf, batch_axes), (xs, valid, resets))
+    if window is None:
+        carry, ys = steps(carry, inputs)
+    else:
+        body = jax.checkpoint(steps, prevent_cse=False)
+        carry, ys = scan_windows(body, carry, inputs, size=window, reverse=reverse)
+    ys = batch_major(ys, batch_axes)
+    if valid is not None:
+        ys = jnp.where(valid[..., None], ys, jnp.zeros_like(ys))
+    return carry, ys
