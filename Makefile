@@ -52,12 +52,14 @@ $(DEV): pyproject.toml | $(PY)
 # ---------------------------------------------------------------------------------- the main job
 
 demo: $(RUN) ## train a small language model on Moby-Dick, measure it, let it write
+	@rm -rf $(DEMO)
 	$(PY) -m jaxseq train language-model --out $(DEMO)
 	$(PY) -m jaxseq evaluate $(DEMO)
 	$(PY) -m jaxseq generate $(DEMO) --prompt "Call me "
 
-demo-full: $(RUN) ## the same with a larger model and more time
-	$(PY) -m jaxseq train language-model --out $(DEMO)-full
+demo-full: $(RUN) ## the same with a larger model and more time; goes on where it was stopped
+	$(PY) -m jaxseq train language-model --out $(DEMO)-full --hidden-size 512 --embed-size 64 \
+		--batch-size 16 --dropout 0.2 --learning-rate 2e-3 --steps 10000 --resume
 	$(PY) -m jaxseq evaluate $(DEMO)-full
 	$(PY) -m jaxseq generate $(DEMO)-full --prompt "Call me "
 

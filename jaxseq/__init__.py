@@ -9,6 +9,7 @@ import importlib
 from types import ModuleType
 
 from jaxseq import cells, data, sequence
+from jaxseq._version import __version__ as __version__
 from jaxseq.cells import Cell, dropout, elman, gru, lstm, residual, stack
 from jaxseq.sequence import Directions, bidirectional, scan, truncated_bptt
 
