@@ -28,11 +28,14 @@ def ours(kind, backend, input_size, hidden_size):
 
 def flax(kind, input_size, hidden_size):
     """The same of Flax, taken apart outside the step as its own guide recommends."""
-    rnn = nnx.RNN(FLAX[kind](input_size, hidden_size, rngs=nnx.Rngs(0)))
-    graph, params, rest = nnx.split(rnn, nnx.Param, ...)
+    cell = FLAX[kind](input_size, hidden_size, rngs=nnx.Rngs(0))
+    graph, params, rest = nnx.split(nnx.RNN(cell), nnx.Param, ...)
 
     def run(params, xs):
-        return nnx.merge(graph, params, rest)(xs)
+        # Without a carry of ours, nnx.RNN draws one from a stream that `grad` may not advance.
+        zeros = jax.numpy.zeros((len(xs), hidden_size))
+        carry = (zeros, zeros) if kind == "lstm" else zeros
+        return nnx.merge(graph, params, rest)(xs, initial_carry=carry)
 
     return params, run
 

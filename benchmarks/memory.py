@@ -32,8 +32,8 @@ orphan: true
 # Memory of a gradient over time
 
 What `jaxseq.scan(..., remat=...)` saves: the gradient with respect to the weights of an LSTM with
-I = {input}, H = {hidden}, B = {batch}, in float32, on a CPU. Measured by `python benchmarks/memory.py`, which
-writes this page.
+I = {input}, H = {hidden}, B = {batch}, in float32, on a CPU. Measured by
+`python benchmarks/memory.py`, which writes this page.
 
 {versions}.
 

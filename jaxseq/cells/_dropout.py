@@ -106,6 +106,7 @@ def dropout(cell: Cell, rate: float, *, state_rate: float = 0.0) -> Cell:
         )
 
     name = f"dropout({cell.name})"
+    maps = cell.maps if state_rate > 0.0 else None
 
     def carry(
         params: Any, batch_shape: tuple[int, ...] = (), *, key: Key | None = None
@@ -124,10 +125,9 @@ def dropout(cell: Cell, rate: float, *, state_rate: float = 0.0) -> Cell:
         check_shape(name, "x", x, "(input_size,)", (cell.input_size,))
         check_dtype(name, x, carry.input_mask.dtype)
         x = carry.input_mask * x
-        if state_rate == 0.0:
+        if maps is None:
             inner, y = cell.step(params, carry.cell, x)
             return carry._replace(cell=inner), y
-        maps = cell.maps
         z_x = maps.input(params, x)
         z_h = maps.recurrent(params, carry.state_mask * carry.cell.h)
         inner = maps.output(params, maps.update(z_x, z_h, carry.cell))

@@ -1,6 +1,7 @@
 """Layers: a stack of cells is a cell, and so is a cell with a residual connection."""
 
 import functools
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -50,7 +51,7 @@ def _stack(cells: tuple[Cell, ...]) -> Cell:
     for cell in cells:
         if not isinstance(cell, Cell):
             raise error("stack", f"`cells` must hold cells, but it holds {cell!r}", kind=TypeError)
-    for layer, (below, above) in enumerate(zip(cells, cells[1:], strict=False), start=1):
+    for layer, (below, above) in enumerate(itertools.pairwise(cells), start=1):
         if below.output_size != above.input_size:
             raise error(
                 "stack",

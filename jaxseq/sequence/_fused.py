@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxseq._types import Array, PyTree
-from jaxseq.cells import Cell, no_output_map
+from jaxseq.cells import Cell, Maps, no_output_map
 from jaxseq.sequence._reference import batch_major, mask_and_resets, select, time_major
 from jaxseq.sequence._windows import scan_windows
 
@@ -24,7 +24,8 @@ from jaxseq.sequence._windows import scan_windows
 class Loop(NamedTuple):
     """What a loop is compiled for; static."""
 
-    cell: Cell
+    maps: Maps
+    reset: Callable
     batch_axes: int
     reverse: bool
     unroll: int
@@ -51,37 +52,34 @@ class Residuals(NamedTuple):
     z: Array
 
 
-def restart(cell: Cell, params: PyTree, reset: Array | None, carry: PyTree) -> PyTree:
-    """Returns the state that a step begins with, on one example."""
-    return carry if reset is None else select(reset, cell.reset(params, carry), carry)
-
-
 def keep(valid: Array | None, after: PyTree, before: PyTree) -> PyTree:
     """Returns the state that a step ends with, on one example: a padded one moves nothing."""
     return after if valid is None else select(valid, after, before)
 
 
-def update(cell: Cell, z_x: Array, z: Array, before: PyTree) -> PyTree:
+def update(maps: Maps, z_x: Array, z: Array, before: PyTree) -> PyTree:
     """Returns the state after the pointwise update; ``z`` is ``z_x + z_h`` or ``z_h``."""
-    if cell.maps.additive:
-        return cell.maps.update(z, jnp.zeros_like(z), before)
-    return cell.maps.update(z_x, z, before)
+    if maps.additive:
+        return maps.update(z, jnp.zeros_like(z), before)
+    return maps.update(z_x, z, before)
 
 
 def run(
     loop: Loop, params: PyTree, inputs: Inputs, carry: PyTree
 ) -> tuple[PyTree, tuple[Array, Residuals]]:
     """Runs the primal loop; what nobody reads of its outputs, XLA leaves out."""
-    cell = loop.cell
+    maps = loop.maps
     # The product wants its weight as [M, N]: laid out once here, not at every step.
     turned = jax.lax.optimization_barrier(jax.tree.map(jnp.transpose, params))
 
     def example(params, carry, inputs):
-        before = restart(cell, params, inputs.resets, carry)
-        z = cell.maps.recurrent(params, before.h)
-        if cell.maps.additive:
+        before = carry
+        if inputs.resets is not None:
+            before = select(inputs.resets, loop.reset(params, carry), carry)
+        z = maps.recurrent(params, before.h)
+        if maps.additive:
             z = inputs.z_x + z
-        after = cell.maps.output(params, update(cell, inputs.z_x, z, before))
+        after = maps.output(params, update(maps, inputs.z_x, z, before))
         after = keep(inputs.valid, after, before)
         return after, (after.h, Residuals(before, z))
 
@@ -102,7 +100,7 @@ def fused_loop(loop: Loop, params: PyTree, inputs: Inputs, carry: PyTree) -> tup
 @fused_loop.defjvp
 def fused_loop_jvp(loop: Loop, primals: tuple, tangents: tuple) -> tuple:
     """Differentiates the loop: products of all steps at once, then a loop of pointwise work."""
-    cell = loop.cell
+    maps = loop.maps
     params, inputs, carry = primals
     d_params, d_inputs, d_carry = tangents
     final, (hs, kept) = run(loop, params, inputs, carry)
@@ -116,32 +114,32 @@ def fused_loop_jvp(loop: Loop, primals: tuple, tangents: tuple) -> tuple:
         """The same map's linear part, of the state's tangent."""
         return jax.jvp(functools.partial(function, params), (tangent,), (tangent,))[1]
 
-    d_z_weights = of_weights(cell.maps.recurrent, kept.before.h)
+    d_z_weights = of_weights(maps.recurrent, kept.before.h)
     d_output = None
-    if cell.maps.output is not no_output_map:
-        updated = loop.over(functools.partial(update, cell), (0, 0, 0), time=True)
+    if maps.output is not no_output_map:
+        updated = loop.over(functools.partial(update, maps), (0, 0, 0), time=True)
         states = updated(inputs.z_x, kept.z, kept.before)
-        d_output = of_weights(cell.maps.output, states)
+        d_output = of_weights(maps.output, states)
     d_z_x = d_inputs.z_x
-    if cell.maps.additive:
+    if maps.additive:
         d_z_weights, d_z_x = d_z_weights + d_z_x, None
 
     @jax.checkpoint
     def pointwise(z_x, z, before, d_z_x, d_z, d_before):
         # Additive cells read z alone, and then z_x has no tangent of its own.
         if d_z_x is None:
-            step = functools.partial(update, cell, z_x)
+            step = functools.partial(update, maps, z_x)
             return jax.jvp(step, (z, before), (d_z, d_before))[1]
-        step = functools.partial(update, cell)
+        step = functools.partial(update, maps)
         return jax.jvp(step, (z_x, z, before), (d_z_x, d_z, d_before))[1]
 
     def example(d_carry, step):
         (z_x, valid, reset), (before, z), d_z_x, d_z_weights, d_output = step
         zeros = jax.tree.map(jnp.zeros_like, d_carry)
         d_before = d_carry if reset is None else select(reset, zeros, d_carry)
-        d_z = linear(cell.maps.recurrent, d_before.h) + d_z_weights
+        d_z = linear(maps.recurrent, d_before.h) + d_z_weights
         d_after = pointwise(z_x, z, before, d_z_x, d_z, d_before)
-        d_after = linear(cell.maps.output, d_after)
+        d_after = linear(maps.output, d_after)
         if d_output is not None:
             d_after = jax.tree.map(jnp.add, d_after, d_output)
         d_after = keep(valid, d_after, d_before)
@@ -169,7 +167,9 @@ def scan_fused(
 ) -> tuple[PyTree, Array]:
     """Runs ``cell`` over time; the arguments are those of ``scan``, already checked."""
     batch_axes = xs.ndim - 2
-    loop = Loop(cell, batch_axes, reverse, unroll)
+    maps = cell.maps
+    assert maps is not None  # the choice of the backend saw to it
+    loop = Loop(maps, cell.reset, batch_axes, reverse, unroll)
     valid, resets = mask_and_resets(lengths, resets, xs.shape[-2], reverse=reverse)
     if valid is not None:
         # Where only the result is masked, a NaN in the padding still reaches the gradient.
@@ -177,7 +177,7 @@ def scan_fused(
 
     def steps(carry, inputs):
         xs, valid, resets = inputs
-        z_x = loop.over(cell.maps.input, (None, 0), time=True)(params, xs)
+        z_x = loop.over(maps.input, (None, 0), time=True)(params, xs)
         return fused_loop(loop, params, Inputs(z_x, valid, resets), carry)
 
     inputs = jax.tree.map(lambda leaf: time_major(leaf, batch_axes), (xs, valid, resets))

@@ -9,8 +9,8 @@ from jaxseq._types import Array, Inputs, Lengths, PyTree, Resets
 from jaxseq.cells import Cell
 from jaxseq.sequence._arguments import (
     check_arguments,
-    choose_backend,
     check_positive,
+    choose_backend,
     remat_window,
 )
 from jaxseq.sequence._reference import batch_major, time_major

@@ -38,14 +38,17 @@ def scan_windows(
     def join(leaf):
         return leaf.reshape(whole, *leaf.shape[2:])
 
-    if not rest:
+    def run(carry):
         carry, outputs = jax.lax.scan(body, carry, jax.tree.map(split, inputs), reverse=reverse)
         return carry, jax.tree.map(join, outputs)
+
+    if not rest:
+        return run(carry)
     tail = jax.tree.map(lambda leaf: leaf[whole:], inputs)
     if reverse:
         carry, last = body(carry, tail)
-    carry, outputs = jax.lax.scan(body, carry, jax.tree.map(split, inputs), reverse=reverse)
-    if not reverse:
+        carry, outputs = run(carry)
+    else:
+        carry, outputs = run(carry)
         carry, last = body(carry, tail)
-    outputs = jax.tree.map(lambda a, b: jnp.concatenate([join(a), b]), outputs, last)
-    return carry, outputs
+    return carry, jax.tree.map(lambda a, b: jnp.concatenate([a, b]), outputs, last)

@@ -76,7 +76,7 @@ def test_a_plain_pair_is_no_directions(name, untyped):
 
 
 def test_params_may_not_be_left_out(untyped):
-    with pytest.raises(TypeError, match="bidirectional: `params` must be .* but it is a NoneType"):
+    with pytest.raises(TypeError, match=r"bidirectional: `params` must be .* but it is a NoneType"):
         jaxseq.bidirectional(CELL, None, XS)
 
 
