@@ -18,6 +18,7 @@ import jax.numpy as jnp
 import jaxlib
 
 import jaxseq
+from jaxseq.sequence._arguments import choose_backend
 
 STEPS = (1_000, 10_000, 100_000)
 REMATS = (None, "sqrt")
@@ -32,8 +33,8 @@ orphan: true
 # Memory of a gradient over time
 
 What `jaxseq.scan(..., remat=...)` saves: the gradient with respect to the weights of an LSTM with
-I = {input}, H = {hidden}, B = {batch}, in float32, on a CPU. Measured by
-`python benchmarks/memory.py`, which writes this page.
+I = {input}, H = {hidden}, B = {batch}, in float32, on a CPU, with the backend that "auto" chooses,
+which is "{backend}". Measured by `python benchmarks/memory.py`, which writes this page.
 
 {versions}.
 
@@ -47,7 +48,7 @@ I = {input}, H = {hidden}, B = {batch}, in float32, on a CPU. Measured by
   share memory, so this is a lower bound.
 - **run**: the peak of the process's resident memory while the program runs, above what was
   resident just before: measured, where the others are counted. Results and pages that the
-  allocator holds back are in it.
+  allocator holds back are in it: a few MB in every case.
 - **peak**: that peak itself, with Python, JAX and the compiler in it.
 
 MB are 10^6 bytes. With `remat="sqrt"` the backward pass keeps the carries between about sqrt(T)
@@ -135,6 +136,7 @@ def main():
         input=INPUT,
         hidden=HIDDEN,
         batch=BATCH,
+        backend=choose_backend("memory", "auto", jaxseq.lstm(INPUT, HIDDEN)),
         xs=4 * BATCH * INPUT,
         ys=4 * BATCH * HIDDEN,
         versions=versions(),

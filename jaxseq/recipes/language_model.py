@@ -47,9 +47,9 @@ from jaxseq.recipes._language_model_text import (
 )
 
 __all__ = [
-    "TASK",
     "Config",
     "Model",
+    "TASK",
     "build",
     "evaluate",
     "generate",

@@ -152,6 +152,17 @@ def fused_loop_jvp(loop: Loop, primals: tuple, tangents: tuple) -> tuple:
     return (final, hs), (d_final, d_hs)
 
 
+def check_step(cell: Cell, params: PyTree, xs: Array, carry: PyTree) -> None:
+    """Lets the step of one example say what does not fit: the maps by themselves check nothing."""
+
+    def one(leaf, axes):
+        return jax.ShapeDtypeStruct(leaf.shape[axes:], leaf.dtype)
+
+    batch_axes = xs.ndim - 2
+    state = jax.tree.map(lambda leaf: one(leaf, batch_axes), carry)
+    jax.eval_shape(cell.step, params, state, one(xs, batch_axes + 1))
+
+
 @functools.partial(jax.jit, static_argnames=("cell", "reverse", "window", "unroll"))
 def scan_fused(
     cell: Cell,
@@ -169,6 +180,7 @@ def scan_fused(
     batch_axes = xs.ndim - 2
     maps = cell.maps
     assert maps is not None  # the choice of the backend saw to it
+    check_step(cell, params, xs, carry)
     loop = Loop(maps, cell.reset, batch_axes, reverse, unroll)
     valid, resets = mask_and_resets(lengths, resets, xs.shape[-2], reverse=reverse)
     if valid is not None:

@@ -77,7 +77,7 @@ def test_cells_of_the_same_functions_are_the_same_static_argument():
 def test_the_maps_of_a_cell_are_named():
     maps = jaxseq.elman(2, 3).maps
     assert isinstance(maps, Maps)
-    assert Maps._fields == ("input", "recurrent", "update", "output")
+    assert Maps._fields == ("input", "recurrent", "update", "output", "additive")
 
 
 def test_something_else_is_no_cell():

@@ -40,7 +40,7 @@ def test_the_report_says_all_there_is_to_say(report, run):
 def test_the_report_counts_the_weights(report, run):
     vocabulary = json.loads((run.directory / "config.json").read_text())["vocabulary"]
     v, e, h = len(vocabulary["symbols"]), 4, 8
-    assert report["parameters"] == v * e + 4 * h * (e + h) + 2 * 4 * h + v * h + v
+    assert report["parameters"] == v * e + 3 * h * (e + h) + 2 * 3 * h + v * h + v
 
 
 @pytest.mark.parametrize("part", ["valid", "test"])

@@ -53,12 +53,13 @@ def test_xs_of_another_shape(shape, hint, untyped):
         (jnp.bfloat16, "xs.astype('float32') before the scan"),
     ],
 )
-def test_xs_of_another_dtype(dtype, hint, untyped):
+@pytest.mark.parametrize("backend", ["fused", "reference"])
+def test_xs_of_another_dtype(backend, dtype, hint, untyped):
     message = (
         "elman_step: `x` must have the dtype of the weights, float32, "
         f"but it has {jnp.dtype(dtype)}.\n  Hint: {hint}."
     )
-    refused(TypeError, message, xs=XS.astype(dtype))
+    refused(TypeError, message, xs=XS.astype(dtype), backend=backend)
 
 
 def test_something_else_than_a_cell(untyped):
@@ -185,7 +186,7 @@ def test_resets_of_another_shape(shape, untyped):
 
 @pytest.mark.parametrize("backend", ["fast", "AUTO", None])
 def test_a_backend_that_does_not_exist(backend, untyped):
-    message = f"scan: `backend` must be one of 'auto', 'reference', but it is {backend!r}."
+    message = f"scan: `backend` must be one of 'auto', 'fused', 'reference', but it is {backend!r}."
     refused(ValueError, message, backend=backend)
 
 

@@ -13,17 +13,29 @@ from jax.test_util import check_grads
 import jaxseq
 
 CELLS = {"elman": jaxseq.elman(2, 3), "lstm": jaxseq.lstm(2, 3), "gru": jaxseq.gru(2, 3)}
+BACKENDS = ("reference", "fused")
 
 
 def counted(cell):
-    """The cell with a step that notes each of its traces."""
+    """The cell, noting each trace of its step and of its recurrent map."""
     traces = []
 
     def step(params, carry, x):
-        traces.append(x.shape)
+        traces.append("step")
         return cell.step(params, carry, x)
 
-    return cell._replace(step=step), traces
+    def recurrent(params, h):
+        traces.append("recurrent")
+        return cell.maps.recurrent(params, h)
+
+    return cell._replace(step=step, maps=cell.maps._replace(recurrent=recurrent)), traces
+
+
+def python_loop(start, stop, body, value):
+    """What :func:`jax.lax.fori_loop` means."""
+    for turn in range(start, stop):
+        value = body(turn, value)
+    return value
 
 
 def ragged(seed):
@@ -31,61 +43,71 @@ def ragged(seed):
     return xs, {"carry": carry, "lengths": jnp.array([5, seed])}
 
 
-def test_equal_shapes_are_compiled_once():
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_equal_shapes_are_compiled_once(backend):
     cell, traces = counted(CELLS["gru"])
     params, _, _ = example(cell)
     results = []
     for seed in (1, 2, 3):
         xs, options = ragged(seed)
-        results.append(jaxseq.scan(cell, params, xs, **options)[1])
+        results.append(jaxseq.scan(cell, params, xs, backend=backend, **options)[1])
         if seed == 1:
             first = len(traces)
-            assert 1 <= first <= 2
+            assert 1 <= first <= 4
     assert len(traces) == first, "an equal shape was traced again"
     assert not np.allclose(results[0][0], results[1][0])
 
 
-def test_another_shape_is_compiled_anew():
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_another_shape_is_compiled_anew(backend):
     cell, traces = counted(CELLS["gru"])
     params, _, _ = example(cell)
     xs, options = ragged(1)
-    jaxseq.scan(cell, params, xs, **options)
+    jaxseq.scan(cell, params, xs, backend=backend, **options)
     first = len(traces)
-    jaxseq.scan(cell, params, xs[:, :4], carry=options["carry"], lengths=jnp.array([4, 1]))
-    assert len(traces) == 2 * first
+    options |= {"lengths": jnp.array([4, 1]), "backend": backend}
+    jaxseq.scan(cell, params, xs[:, :4], **options)
+    assert len(traces) > first
 
 
-@pytest.mark.parametrize("loop", [jax.lax.fori_loop, lambda a, b, f, x: f(a, f(a, x))])
-def test_a_loop_in_the_users_jit_traces_the_step_no_more_than_once_more(loop):
+@pytest.mark.parametrize("loop", [jax.lax.fori_loop, python_loop])
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_longer_loop_in_the_users_jit_traces_the_cell_no_more_often(backend, loop):
     """Of JAX's own loop, and of a Python loop, which meets the same shapes at every turn."""
     cell, traces = counted(CELLS["elman"])
     params, xs, carry = example(cell, batch_shape=(2,), steps=5)
 
     @functools.partial(jax.jit, static_argnums=1)
     def run(carry, turns):
-        return loop(0, turns, lambda _, c: jaxseq.scan(cell, params, xs, carry=c)[0], carry)
+        def turn(_, carry):
+            return jaxseq.scan(cell, params, xs, carry=carry, backend=backend)[0]
+
+        return loop(0, turns, turn, carry)
 
     jax.eval_shape(functools.partial(run, turns=2), carry)
     first = len(traces)
-    assert 1 <= first <= 2
-    jax.eval_shape(functools.partial(run, turns=200), carry)
+    assert 1 <= first <= 4
+    jax.eval_shape(functools.partial(run, turns=20), carry)
     assert len(traces) == first
 
 
-def test_a_training_step_traces_the_cell_a_fixed_number_of_times():
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_training_step_traces_the_cell_a_fixed_number_of_times(backend):
     cell, traces = counted(CELLS["lstm"])
     params, xs, _ = example(cell, batch_shape=(2,), steps=5)
 
     @jax.jit
     def update(params, xs):
-        grads = jax.grad(lambda p: jnp.sum(jaxseq.scan(cell, p, xs)[1] ** 2))(params)
+        grads = jax.grad(lambda p: jnp.sum(jaxseq.scan(cell, p, xs, backend=backend)[1] ** 2))(
+            params
+        )
         return jax.tree.map(lambda p, g: p - 0.1 * g, params, grads)
 
     params = update(params, xs)
     first = len(traces)
     for scale in (0.5, 2.0):
         params = update(params, scale * xs)
-    assert len(traces) == first <= 3
+    assert len(traces) == first <= 12
 
 
 def test_a_cell_is_compiled_by_what_it_is_and_not_by_who_made_it():
@@ -157,7 +179,7 @@ def test_second_derivatives_are_derivatives_of_the_first(name, x64):
     cell = CELLS[name]
     params, xs, carry = example(cell, batch_shape=(2,), steps=3, dtype=np.float64)
     lengths = jnp.array([3, 1])
-    for options in ({}, {"remat": 2, "reverse": True}):
+    for options in ({"remat": 2}, {"backend": "reference", "reverse": True}):
         run = jax.jit(
             lambda p, x, c, options=options: jaxseq.scan(
                 cell, p, x, carry=c, lengths=lengths, **options

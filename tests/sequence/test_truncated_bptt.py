@@ -116,7 +116,10 @@ def test_a_window_is_a_positive_integer(window, untyped):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"backend": "fast"}, "`backend` must be one of 'auto', 'reference', but it is 'fast'"),
+        (
+            {"backend": "fast"},
+            "`backend` must be one of 'auto', 'fused', 'reference', but it is 'fast'",
+        ),
         ({"unroll": 0}, "`unroll` must be a positive integer, but it is 0"),
         ({"remat": 0}, '`remat` must be None, "sqrt" or a positive number of steps, but it is 0'),
         ({"lengths": np.array([8, 0])}, "`lengths` must lie in [0, T] = [0, 7], but they range"),
