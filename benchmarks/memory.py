@@ -26,11 +26,7 @@ LOSSES = {"final": "the final state", "mean": "the mean of ys**2"}
 BATCH, INPUT, HIDDEN = 4, 8, 32
 PAGE = Path(__file__).parent.parent / "docs" / "memory.md"
 
-TEXT = """---
-orphan: true
----
-
-# Memory of a gradient over time
+TEXT = """# Memory of a gradient over time
 
 What `jaxseq.scan(..., remat=...)` saves: the gradient with respect to the weights of an LSTM with
 I = {input}, H = {hidden}, B = {batch}, in float32, on a CPU, with the backend that "auto" chooses,

@@ -514,7 +514,7 @@ def draw(key):
 
 
 @functools.partial(jax.jit, static_argnames=("cell", "steps"))
-def train(cell, cell_params, *, steps=250):
+def train(cell, cell_params, *, steps=150):
     def loss(params, batch):
         xs, lengths, labels = batch
         carry, _ = jaxseq.scan(cell, params["cell"], xs, lengths=lengths)

@@ -41,7 +41,8 @@ class Config:
       learning_rate: at its highest; it rises over the first steps and falls along a cosine.
       weight_decay: of AdamW.
       max_norm: what the gradient's global norm is clipped to.
-      evaluate_every: updates between evaluations on the second part of the text.
+      evaluate_every: updates between evaluations on the second part of the text, which also come
+        at least once in each pass over the first.
       patience: ends the run after so many evaluations without an improvement; 0 for never.
       seed: of weights, dropout and sample.
       resume: whether to go on with the run in that directory, if there is one.
@@ -67,7 +68,7 @@ class Config:
     weight_decay: float = 0.0
     max_norm: float = 1.0
     evaluate_every: int = 1000
-    patience: int = 0
+    patience: int = 20
     seed: int = 0
     resume: bool = False
 

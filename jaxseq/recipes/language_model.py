@@ -140,7 +140,7 @@ def _fit(
             batches,
             steps=config.steps,
             evaluate=evaluate,
-            evaluate_every=min(config.evaluate_every, config.steps),
+            evaluate_every=min(config.evaluate_every, config.steps, len(batches)),
             patience=config.patience or None,
             checkpoints=checkpoints,
             resume=config.resume,
