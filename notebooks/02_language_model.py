@@ -170,18 +170,18 @@ assert losses[-1] < losses[0] - 1
 # %% [markdown]
 # ## Gradient clipping
 #
-# What vanishes over many steps can also explode: a ReLU network whose `W_hh` begins with a norm
-# above 1 multiplies the gradient at each step by more than 1. Gradient clipping (그래디언트
-# 클리핑) scales the gradient down to a global norm of at most `c`: `g ← g · min(1, c / ‖g‖)`. The
-# same run twice, with plain gradient descent and without the clipping and with it:
+# What vanishes over many steps can also explode. A ReLU network saturates nowhere: where its
+# `W_hh` has grown a little too large, every step multiplies the gradient by more than 1, and a
+# single update along it undoes all the others. Gradient clipping (그래디언트 클리핑) scales the
+# gradient down to a global norm of at most `c`: `g ← g · min(1, c / ‖g‖)`. The same run of plain
+# gradient descent, with a bold learning rate, without clipping and with it; both come to the cliff
+# at the third batch:
 
 # %%
 explosive = nn.LanguageModel(
     len(vocabulary), 32, 64, cell="elman", activation=jax.nn.relu, rngs=jax.random.key(2)
 )
 unstable, read = nn.pure(explosive)
-layer = unstable["rnn"]["layers"]["0"]
-layer["w_hh"] = 1.5 * layer["w_hh"]
 
 
 def explosive_loss(params, carry, batch, key):
@@ -190,12 +190,12 @@ def explosive_loss(params, carry, batch, key):
 
 
 def descend(max_norm):
-    optimizer = optax.sgd(0.5)
+    optimizer = optax.sgd(2.0)
     state = training.init_state(unstable, optimizer, key=jax.random.key(3))
     step = training.make_step(explosive_loss, optimizer, max_norm=max_norm)
     rows = []
     batches.seek({"epoch": 0, "batch": 0})
-    for _, batch in zip(range(100), batches, strict=False):
+    for _, batch in zip(range(40), batches, strict=False):
         state, metrics = step(state, batch)
         rows.append(metrics)
     return state, jax.tree.map(lambda *leaves: np.stack(leaves), *rows)
@@ -206,24 +206,37 @@ runs = {"no clipping": descend(None), "clipped to 1": descend(1.0)}
 figure, axes = plt.subplots(1, 2, figsize=(9.5, 3.2))
 colors = {"no clipping": "tab:red", "clipped to 1": "tab:blue"}
 for name, (_, metrics) in runs.items():
-    axes[0].plot(metrics.norm, color=colors[name], lw=1, label=f"{name}: before")
+    before = np.where(np.isfinite(metrics.norm), metrics.norm, 1e9)  # above the picture
+    axes[0].plot(before, color=colors[name], lw=1.2, label=f"{name}: before")
     axes[1].plot(metrics.loss, color=colors[name], lw=1.2, label=name)
 after = runs["clipped to 1"][1].clipped_norm
 axes[0].plot(after, color="tab:blue", ls=":", lw=2, label="clipped to 1: after")
-axes[0].set(yscale="log", xlabel="update", ylabel="global norm", title="the gradient's norm")
+axes[0].set(
+    title="the gradient's norm",
+    xlabel="update",
+    ylabel="global norm",
+    yscale="log",
+    ylim=(0.1, 1e5),
+)
 axes[1].axhline(math.log(len(vocabulary)), color="k", ls=":", lw=1, label="guessing: log V")
-axes[1].set(yscale="log", xlabel="update", ylabel="cross-entropy (nats)", title="the loss")
+axes[1].set(
+    title="the loss",
+    xlabel="update",
+    ylabel="cross-entropy (nats)",
+    yscale="log",
+    ylim=(2, 1e3),
+)
 for axis in axes:
     axis.legend(fontsize="small")
 plt.show()
-{name: int(state.skipped) for name, (state, _) in runs.items()}  # steps that were not finite
+{name: int(state.skipped) for name, (state, _) in runs.items()}  # not finite, so not applied
 
 # %%
 norm, clipped = runs["clipped to 1"][1].norm, runs["clipped to 1"][1].clipped_norm
 assert np.allclose(clipped, np.minimum(norm, 1.0), rtol=1e-5) and norm.max() > 10
 assert runs["clipped to 1"][1].loss[-10:].mean() < math.log(len(vocabulary)) - 1
-unclipped = runs["no clipping"][1].loss[-10:]
-assert not np.isfinite(unclipped).all() or unclipped.mean() > math.log(len(vocabulary)) - 1
+assert runs["no clipping"][1].finite[0] and runs["no clipping"][0].skipped > 30
+assert runs["clipped to 1"][0].skipped == 0
 
 # %% [markdown]
 # ## The recipe
@@ -242,9 +255,11 @@ config = language_model.Config(
     cell="gru",
     embed_size=32,
     hidden_size=128,
-    steps=320,
-    evaluate_every=80,
-    learning_rate=6e-3,
+    batch_size=8,
+    window=64,
+    steps=600,
+    evaluate_every=100,
+    learning_rate=5e-3,
 )
 report = language_model.train(config)
 print(json.dumps({key: report[key] for key in ("test", "bits_per_character_of_others")}, indent=2))
@@ -380,7 +395,7 @@ assert all("bidirectional" in message for message in refusals)
 #
 # A symbol is a code point, so in Korean a syllable (음절). `data` is then the name of a bundled
 # text, and everything else the same. The text has 17,000 syllables for training, 380 different
-# ones: little enough that dropout helps.
+# ones.
 
 # %%
 korean_config = language_model.Config(
@@ -389,25 +404,23 @@ korean_config = language_model.Config(
     cell="gru",
     embed_size=48,
     hidden_size=96,
-    dropout=0.3,
     batch_size=16,
     window=32,
-    steps=220,
-    evaluate_every=55,
+    steps=200,
+    evaluate_every=50,
     learning_rate=6e-3,
 )
 korean_report = language_model.train(korean_config)
 korean = language_model.load(korean_config.out)
-print(
-    language_model.write(
-        korean,
-        "대한민국의 주권은 ",
-        decoding.sample,
-        key=jax.random.key(6),
-        length=120,
-        temperature=0.5,
-    )
+continued = language_model.write(
+    korean,
+    "대한민국의 주권은 ",
+    decoding.sample,
+    key=jax.random.key(6),
+    length=400,
+    temperature=0.7,
 )
+print(continued[:200])
 
 # %%
 figure, axes = plt.subplots(1, 2, figsize=(10, 2.4), sharex=True)
@@ -423,8 +436,9 @@ for axis, title, page in zip(axes, titles, (report, korean_report), strict=True)
 plt.show()
 
 # %% [markdown]
-# Half a minute of training comes near a 6-gram model that has counted everything, and on the small
-# Korean text passes it. What more time does is in the README.
+# Seconds of training come near a 6-gram model that has counted everything, and on the small Korean
+# text pass it; `xz` gains most there from the training text, for a constitution repeats whole
+# phrases. What more data and time do, the README says.
 
 # %%
 ngram = "interpolated Witten-Bell 6-gram"
