@@ -22,7 +22,7 @@ from typing import Any
 
 import jax
 import numpy as np
-from jaxtyping import Bool, Float, Int, PRNGKeyArray
+from jaxtyping import Bool, Float, Integer, PRNGKeyArray
 
 Array = jax.Array
 ArrayLike = jax.Array | np.ndarray
@@ -35,5 +35,5 @@ Activation = Callable[[Array], Array]
 
 Inputs = Float[ArrayLike, "*batch T I"]
 Outputs = Float[Array, "*batch T O"]
-Lengths = Int[ArrayLike, "*batch"]
+Lengths = Integer[ArrayLike, "*batch"]
 Resets = Bool[ArrayLike, "*batch T"]

@@ -1,5 +1,6 @@
 """The affine map that every cell is built on, how its weights begin, and the checks of a step."""
 
+from numbers import Integral
 from typing import Any, Literal
 
 import jax
@@ -79,7 +80,7 @@ def init_torch(
 def check_sizes(where: str, **sizes: int) -> None:
     """Raises unless every size is a positive integer."""
     for name, size in sizes.items():
-        if isinstance(size, bool) or not isinstance(size, int) or size < 1:
+        if isinstance(size, bool) or not isinstance(size, Integral) or size < 1:
             raise error(where, f"`{name}` must be a positive integer, but it is {size!r}")
 
 

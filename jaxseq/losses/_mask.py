@@ -61,7 +61,9 @@ def valid_steps(where: str, shape: tuple[int, ...], *, lengths: Any, mask: Any) 
         )
     steps = shape[-1]
     if not known(lengths):
-        return jnp.arange(steps).reshape((1,) * (len(shape) - 1) + (-1,)) < lengths[..., None]
+        # Compared in int32: T may be more than a narrow dtype of `lengths` can hold.
+        step = jax.lax.broadcasted_iota(jnp.int32, shape, len(shape) - 1)
+        return step < lengths[..., None].astype(jnp.int32)
     lengths = np.asarray(lengths)  # NumPy, since jnp would be traced inside a jit
     outside = lengths[(lengths < 0) | (lengths > steps)]
     if outside.size:

@@ -1,6 +1,7 @@
 """What may be given to the modules: settings of a constructor, and randomness."""
 
 from collections.abc import Sequence
+from numbers import Integral
 from typing import Any
 
 import jax
@@ -15,7 +16,7 @@ from jaxseq._types import Key
 def check_sizes(where: str, **sizes: int) -> None:
     """Raises unless every size is a positive integer."""
     for name, size in sizes.items():
-        if isinstance(size, bool) or not isinstance(size, int) or size < 1:
+        if isinstance(size, bool) or not isinstance(size, Integral) or size < 1:
             raise error(where, f"`{name}` must be a positive integer, but it is {size!r}")
 
 

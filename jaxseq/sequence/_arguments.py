@@ -1,6 +1,7 @@
 """What may be given to the functions of this room: checked where users enter."""
 
 import functools
+from numbers import Integral
 from typing import Any, NamedTuple
 
 import jax
@@ -157,7 +158,7 @@ def remat_window(where: str, remat: int | str | None, steps: int) -> int | None:
         return None
     if remat == "sqrt":
         return max(1, round(steps**0.5))
-    if isinstance(remat, bool) or not isinstance(remat, int) or remat < 1:
+    if isinstance(remat, bool) or not isinstance(remat, Integral) or remat < 1:
         raise error(
             where,
             f'`remat` must be None, "sqrt" or a positive number of steps, but it is {remat!r}',
@@ -167,5 +168,5 @@ def remat_window(where: str, remat: int | str | None, steps: int) -> int | None:
 
 def check_positive(where: str, name: str, value: int) -> None:
     """Raises unless ``value`` is a positive integer."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+    if isinstance(value, bool) or not isinstance(value, Integral) or value < 1:
         raise error(where, f"`{name}` must be a positive integer, but it is {value!r}")

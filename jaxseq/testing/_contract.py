@@ -265,11 +265,23 @@ def maps_compose_to_the_step(cell: Cell, backend: str) -> None:
     """Where a cell has maps, input, recurrent, update and output make up its step."""
     if cell.maps is None:
         return
+    maps = cell.maps
     params, xs, carry = random_example(cell, batch_shape=(), steps=1)
-    z_x = cell.maps.input(params, xs[0])
-    z_h = cell.maps.recurrent(params, carry.h)
-    composed = cell.maps.output(params, cell.maps.update(z_x, z_h, carry))
-    _close(composed, cell.step(params, carry, xs[0])[0], "the maps are not the step")
+
+    def composed(params, carry, x):
+        z_x, z_h = maps.input(params, x), maps.recurrent(params, carry.h)
+        after = maps.output(params, maps.update(z_x, z_h, carry))
+        return _scalar(cell, (after, after.h)), (after, after.h)
+
+    def stepped(params, carry, x):
+        result = cell.step(params, carry, x)
+        return _scalar(cell, result), result
+
+    actual, expected = (
+        jax.jit(jax.grad(function, argnums=(0, 1, 2), has_aux=True))(params, carry, xs[0])
+        for function in (composed, stepped)
+    )
+    _close(actual, expected, "the maps are not the step")
 
 
 def a_wide_window_truncates_nothing(cell: Cell, backend: str) -> None:

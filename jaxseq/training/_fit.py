@@ -122,7 +122,8 @@ def fit(
 def _outcome(run: Run, steps: int, patience: int | None, stop: bool) -> Outcome | None:
     if run.number >= steps:
         return "finished"
-    if patience is not None and run.waited >= patience:
+    # While steps are being skipped, an evaluation cannot improve: the run recovers or diverges.
+    if patience is not None and run.waited >= patience and not run.streak:
         return "early stop"
     return "interrupted" if stop else None
 

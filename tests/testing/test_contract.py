@@ -89,6 +89,11 @@ def test_a_broken_cell_is_caught_by_name(cell, failing, x64):
         testing.check_cell(cell, backend="reference")
 
 
+def test_a_step_that_is_not_its_maps_is_caught_where_the_maps_run(x64):
+    with pytest.raises(AssertionError, match="maps_compose_to_the_step"):
+        testing.check_cell(_broken(step=_stopped_step), backend="fused")
+
+
 def test_an_example_is_the_same_for_the_same_seed():
     cell = jaxseq.elman(1, 2)
     draw = functools.partial(testing.random_example, cell)

@@ -294,3 +294,22 @@ def test_a_place_that_cannot_be_written_is_refused_before_the_first_step(
     with pytest.raises(OSError, match="cannot be written: Not a directory"):
         fit(state, step, data, steps=3, checkpoints=there, progress=False)
     assert data.number == 0
+
+
+def test_patience_does_not_hide_a_run_that_diverges():
+    def loss(params, carry, batch, key):
+        return (jnp.sum(params * batch) / 0.0, jnp.array(1.0)), carry
+
+    optimizer = optax.sgd(0.1)
+    state = init_state(jnp.array(1.0), optimizer, key=jax.random.key(0))
+    options = {"evaluate": lambda params: 1.0, "evaluate_every": 1, "patience": 2}
+    with pytest.raises(DivergedError, match="the loss has not been finite for 5 steps in a row"):
+        fit(
+            state,
+            make_step(loss, optimizer),
+            itertools.repeat(jnp.array(1.0)),
+            steps=20,
+            max_skipped=4,
+            progress=False,
+            **options,
+        )
