@@ -17,8 +17,7 @@ import jax.numpy as jnp
 
 from jaxseq._types import Array, PyTree
 from jaxseq.cells import Cell, Maps, no_output_map
-from jaxseq.sequence._reference import batch_major, mask_and_resets, select, time_major
-from jaxseq.sequence._windows import scan_windows
+from jaxseq.sequence._reference import over_time, select
 
 
 class Loop(NamedTuple):
@@ -177,28 +176,15 @@ def scan_fused(
     unroll: int,
 ) -> tuple[PyTree, Array]:
     """Runs ``cell`` over time; the arguments are those of ``scan``, already checked."""
-    batch_axes = xs.ndim - 2
     maps = cell.maps
     assert maps is not None  # the choice of the backend saw to it
     check_step(cell, params, xs, carry)
-    loop = Loop(maps, cell.reset, batch_axes, reverse, unroll)
-    valid, resets = mask_and_resets(lengths, resets, xs.shape[-2], reverse=reverse)
-    if valid is not None:
-        # Where only the result is masked, a NaN in the padding still reaches the gradient.
-        xs = jnp.where(valid[..., None], xs, jnp.zeros_like(xs))
+    loop = Loop(maps, cell.reset, xs.ndim - 2, reverse, unroll)
 
     def steps(carry, inputs):
         xs, valid, resets = inputs
         z_x = loop.over(maps.input, (None, 0), time=True)(params, xs)
-        return fused_loop(loop, params, Inputs(z_x, valid, resets), carry)
+        carry, hs = fused_loop(loop, params, Inputs(z_x, valid, resets), carry)
+        return carry, hs if valid is None else jnp.where(valid[..., None], hs, jnp.zeros_like(hs))
 
-    inputs = jax.tree.map(lambda leaf: time_major(leaf, batch_axes), (xs, valid, resets))
-    if window is None:
-        carry, ys = steps(carry, inputs)
-    else:
-        body = jax.checkpoint(steps, prevent_cse=False)
-        carry, ys = scan_windows(body, carry, inputs, size=window, reverse=reverse)
-    ys = batch_major(ys, batch_axes)
-    if valid is not None:
-        ys = jnp.where(valid[..., None], ys, jnp.zeros_like(ys))
-    return carry, ys
+    return over_time(steps, xs, carry, lengths, resets, reverse=reverse, window=window)

@@ -1,6 +1,7 @@
 """The specification: a plain ``lax.scan`` over the vmapped cell, with the padding contract."""
 
 import functools
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
@@ -59,6 +60,34 @@ def mask_and_resets(
     return valid, resets
 
 
+def over_time(
+    steps: Callable[[PyTree, PyTree], tuple[PyTree, Array]],
+    xs: Array,
+    carry: PyTree,
+    lengths: Array | None,
+    resets: Array | None,
+    *,
+    reverse: bool,
+    window: int | None,
+) -> tuple[PyTree, Array]:
+    """Runs ``steps``, a backend's loop over ``(xs, valid, resets)`` with time first.
+
+    This is what all backends share of a scan: the masks, harmless padding, axes and windows.
+    """
+    batch_axes = xs.ndim - 2
+    valid, resets = mask_and_resets(lengths, resets, xs.shape[-2], reverse=reverse)
+    if valid is not None:
+        # Where only the result is masked, a NaN in the padding still reaches the gradient.
+        xs = jnp.where(valid[..., None], xs, jnp.zeros_like(xs))
+    inputs = jax.tree.map(lambda leaf: time_major(leaf, batch_axes), (xs, valid, resets))
+    if window is None:
+        carry, ys = steps(carry, inputs)
+    else:
+        body = jax.checkpoint(steps, prevent_cse=False)
+        carry, ys = scan_windows(body, carry, inputs, size=window, reverse=reverse)
+    return carry, batch_major(ys, batch_axes)
+
+
 @functools.partial(jax.jit, static_argnames=("cell", "reverse", "window", "unroll"))
 def scan_reference(
     cell: Cell,
@@ -73,24 +102,9 @@ def scan_reference(
     unroll: int,
 ) -> tuple[PyTree, Array]:
     """Runs ``cell`` over time; the arguments are those of ``scan``, already checked."""
-    batch_axes = xs.ndim - 2
-    valid, resets = mask_and_resets(lengths, resets, xs.shape[-2], reverse=reverse)
-    if valid is not None:
-        # Where only the result is masked, a NaN in the padding still reaches the gradient.
-        xs = jnp.where(valid[..., None], xs, jnp.zeros_like(xs))
     step = functools.partial(padded_step, cell)
-    for _ in range(batch_axes):
+    for _ in range(xs.ndim - 2):
         step = jax.vmap(step, in_axes=(None, 0, 0))
-
-    def steps(carry, inputs):
-        return jax.lax.scan(
-            functools.partial(step, params), carry, inputs, reverse=reverse, unroll=unroll
-        )
-
-    inputs = jax.tree.map(lambda leaf: time_major(leaf, batch_axes), (xs, valid, resets))
-    if window is None:
-        carry, ys = steps(carry, inputs)
-    else:
-        body = jax.checkpoint(steps, prevent_cse=False)
-        carry, ys = scan_windows(body, carry, inputs, size=window, reverse=reverse)
-    return carry, batch_major(ys, batch_axes)
+    step = functools.partial(step, params)
+    steps = functools.partial(jax.lax.scan, step, reverse=reverse, unroll=unroll)
+    return over_time(steps, xs, carry, lengths, resets, reverse=reverse, window=window)
