@@ -10,8 +10,23 @@ from types import ModuleType
 
 from jaxseq import cells, data, sequence
 from jaxseq._version import __version__ as __version__
-from jaxseq.cells import Cell, dropout, elman, gru, lstm, residual, stack
-from jaxseq.sequence import Directions, bidirectional, scan, truncated_bptt
+from jaxseq.cells import (
+    Cell,
+    dropout,
+    elman,
+    gru,
+    layer_norm_gru,
+    layer_norm_lstm,
+    lru,
+    lstm,
+    min_gru,
+    min_lstm,
+    peephole_lstm,
+    residual,
+    stack,
+    zoneout,
+)
+from jaxseq.sequence import Directions, bidirectional, plan, scan, truncated_bptt
 
 __all__ = [
     "Cell",
@@ -22,12 +37,20 @@ __all__ = [
     "dropout",
     "elman",
     "gru",
+    "layer_norm_gru",
+    "layer_norm_lstm",
+    "lru",
     "lstm",
+    "min_gru",
+    "min_lstm",
+    "peephole_lstm",
+    "plan",
     "residual",
     "scan",
     "sequence",
     "stack",
     "truncated_bptt",
+    "zoneout",
 ]
 
 _ROOMS = frozenset({"decoding", "losses", "nn", "recipes", "testing", "training"})

@@ -1,10 +1,13 @@
 """Cells: one time step of a recurrent network on one example, as pure functions.
 
-:func:`elman`, :func:`lstm` and :func:`gru` return a :class:`Cell`; :func:`stack`, :func:`residual`
-and :func:`dropout` take cells and return one. The functions that a cell is made of are public too.
+:func:`elman`, :func:`lstm` and :func:`gru` return a :class:`Cell`, and so do their variants
+:func:`peephole_lstm`, :func:`layer_norm_lstm` and :func:`layer_norm_gru`, and the linear
+recurrences :func:`lru`, :func:`min_gru` and :func:`min_lstm`; :func:`stack`, :func:`residual`,
+:func:`dropout` and :func:`zoneout` take cells and return one. The functions that a cell is made of
+are public too.
 """
 
-from jaxseq.cells._cell import Cell, Maps, no_output_map, zero_carry
+from jaxseq.cells._cell import Cell, Maps, Run, no_output_map, no_weights, zero_carry
 from jaxseq.cells._dropout import DropoutCarry, dropout, dropout_mask
 from jaxseq.cells._elman import (
     ElmanCarry,
@@ -25,6 +28,32 @@ from jaxseq.cells._gru import (
     gru_step,
     gru_update,
 )
+from jaxseq.cells._layer_norm_gru import (
+    LayerNormGRUParams,
+    layer_norm_gru,
+    layer_norm_gru_carry,
+    layer_norm_gru_init,
+    layer_norm_gru_step,
+    layer_norm_gru_update,
+)
+from jaxseq.cells._layer_norm_lstm import (
+    LayerNormLSTMParams,
+    layer_norm_lstm,
+    layer_norm_lstm_carry,
+    layer_norm_lstm_init,
+    layer_norm_lstm_step,
+    layer_norm_lstm_update,
+)
+from jaxseq.cells._linear import Linear
+from jaxseq.cells._lru import (
+    LRUCarry,
+    LRUParams,
+    lru,
+    lru_carry,
+    lru_coefficients,
+    lru_init,
+    lru_step,
+)
 from jaxseq.cells._lstm import (
     LSTMCarry,
     LSTMParams,
@@ -36,7 +65,34 @@ from jaxseq.cells._lstm import (
     lstm_step,
     lstm_update,
 )
+from jaxseq.cells._min_gru import (
+    MinGRUCarry,
+    MinGRUParams,
+    min_gru,
+    min_gru_carry,
+    min_gru_coefficients,
+    min_gru_init,
+    min_gru_step,
+)
+from jaxseq.cells._min_lstm import (
+    MinLSTMCarry,
+    MinLSTMParams,
+    min_lstm,
+    min_lstm_carry,
+    min_lstm_coefficients,
+    min_lstm_init,
+    min_lstm_step,
+)
+from jaxseq.cells._peephole_lstm import (
+    PeepholeLSTMParams,
+    peephole_lstm,
+    peephole_lstm_carry,
+    peephole_lstm_init,
+    peephole_lstm_step,
+    peephole_lstm_update,
+)
 from jaxseq.cells._stack import residual, stack
+from jaxseq.cells._zoneout import ZoneoutCarry, zoneout
 
 __all__ = [
     "Cell",
@@ -45,10 +101,22 @@ __all__ = [
     "ElmanParams",
     "GRUCarry",
     "GRUParams",
+    "LRUCarry",
+    "LRUParams",
     "LSTMCarry",
     "LSTMParams",
     "LSTMProjParams",
+    "LayerNormGRUParams",
+    "LayerNormLSTMParams",
+    "Linear",
     "Maps",
+    "MinGRUCarry",
+    "MinGRUParams",
+    "MinLSTMCarry",
+    "MinLSTMParams",
+    "PeepholeLSTMParams",
+    "Run",
+    "ZoneoutCarry",
     "dropout",
     "dropout_mask",
     "elman",
@@ -62,14 +130,46 @@ __all__ = [
     "gru_reset_before_step",
     "gru_step",
     "gru_update",
+    "layer_norm_gru",
+    "layer_norm_gru_carry",
+    "layer_norm_gru_init",
+    "layer_norm_gru_step",
+    "layer_norm_gru_update",
+    "layer_norm_lstm",
+    "layer_norm_lstm_carry",
+    "layer_norm_lstm_init",
+    "layer_norm_lstm_step",
+    "layer_norm_lstm_update",
+    "lru",
+    "lru_carry",
+    "lru_coefficients",
+    "lru_init",
+    "lru_step",
     "lstm",
     "lstm_carry",
     "lstm_init",
     "lstm_project",
     "lstm_step",
     "lstm_update",
+    "min_gru",
+    "min_gru_carry",
+    "min_gru_coefficients",
+    "min_gru_init",
+    "min_gru_step",
+    "min_lstm",
+    "min_lstm_carry",
+    "min_lstm_coefficients",
+    "min_lstm_init",
+    "min_lstm_step",
     "no_output_map",
+    "no_weights",
+    "peephole_lstm",
+    "peephole_lstm_carry",
+    "peephole_lstm_init",
+    "peephole_lstm_step",
+    "peephole_lstm_update",
     "residual",
     "stack",
     "zero_carry",
+    "zoneout",
 ]

@@ -28,6 +28,11 @@ def affine(w: Float[Array, "N M"], b: Float[Array, " N"], x: Float[Array, " M"])
     return jnp.dot(x, w.T, preferred_element_type=dtype) + b.astype(dtype)
 
 
+def sigmoid(z: Array) -> Array:
+    """Returns the logistic function of ``z`` as a tanh: XLA's exponential takes twice its time."""
+    return 0.5 * jnp.tanh(0.5 * z) + 0.5
+
+
 def input_map(params: Any, x: Array) -> Array:
     """Returns ``w_ih x + b_ih``: the map that has no recurrence."""
     return affine(params.w_ih, params.b_ih, x)

@@ -1,13 +1,30 @@
 """What a cell is: pure functions on one example, and the sizes that they agree on."""
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
 
 from jaxseq._checks import error
 from jaxseq._types import Array, PyTree
+
+
+def no_weights(params: PyTree) -> tuple[()]:
+    """Returns nothing: most updates read no weights.
+
+    Args:
+      params: the weights; not used.
+
+    Returns:
+      An empty tuple.
+
+    Example:
+      >>> no_weights(None)
+      ()
+    """
+    del params
+    return ()
 
 
 def no_output_map(params: PyTree, carry: PyTree) -> PyTree:
@@ -29,21 +46,23 @@ def no_output_map(params: PyTree, carry: PyTree) -> PyTree:
 
 
 class Maps(NamedTuple):
-    r"""Two affine maps and a pointwise update: what a cell that decomposes is made of.
+    r"""Two affine maps and a cheap update: what a cell that decomposes is made of.
 
     .. math::
         z_x = W_{ih} x_t + b_{ih}, \quad z_h = W_{hh} h_{t-1} + b_{hh}, \quad
         \mathit{carry}_t = \mathrm{output}(\mathrm{update}(z_x, z_h, \mathit{carry}_{t-1}))
 
-    The first map has no recurrence, the update is elementwise: this is what lets one fast path
-    serve every cell. All four act on one example.
+    The first map has no recurrence, the update has no product of matrices: this is what lets one
+    fast path serve every cell. All of them act on one example.
 
     Attributes:
-      input: ``(params, x [I]) -> z_x [G*H]``.
-      recurrent: ``(params, h) -> z_h [G*H]``.
-      update: ``(z_x, z_h, carry) -> carry``, elementwise and without parameters.
+      input: ``(params, x [I]) -> z_x [G*H]``; any function of the input.
+      recurrent: ``(params, h) -> z_h [G*H]``; affine in ``h``, and linear in the params.
+      update: ``(z_x, z_h, carry, *weights) -> carry``: elementwise, or with a sum over units.
       output: ``(params, carry) -> carry``: what is linear after the update; the identity, but for
         an LSTM with ``proj_size``.
+      weights: ``(params) -> tuple`` of what the update reads of them: vectors, no matrices, since
+        their gradients are summed up in the loop. Most updates read none.
       additive: whether the update reads ``z_x`` and ``z_h`` only through their sum.
 
     Example:
@@ -57,8 +76,9 @@ class Maps(NamedTuple):
 
     input: Callable[[Any, Array], Array]
     recurrent: Callable[[Any, Array], Array]
-    update: Callable[[Array, Array, Any], Any]
+    update: Callable[..., Any]
     output: Callable[[Any, Any], Any] = no_output_map
+    weights: Callable[[Any], tuple[Any, ...]] = no_weights
     additive: bool = False
 
 
@@ -80,6 +100,54 @@ def zero_carry(params: PyTree, carry: PyTree) -> PyTree:
     return jax.tree.map(jnp.zeros_like, carry)
 
 
+@runtime_checkable
+class Run(Protocol):
+    """Runs a cell over a whole sequence, time first: what ``unfold`` is given.
+
+    A combinator whose step is made of the steps of other cells may run each of them over all of
+    time instead. Padding, resets and the direction are the runner's business: inputs and outputs
+    are 0 in the padding.
+
+    Attributes:
+      steps_before: ``[T, *batch]`` integers: how many valid steps of the row are run before this
+        one, in the direction of the scan. In the padding it means nothing.
+      steps: ``[*batch]`` integers: how many valid steps each row has.
+
+    Example:
+      >>> def unfold(run, params, carry, xs):  # of a cell that doubles its input
+      ...     return run(cell, params, carry, 2.0 * xs)
+    """
+
+    steps_before: Array
+    steps: Array
+
+    def __call__(
+        self,
+        cell: "Cell",
+        params: PyTree,
+        carry: PyTree,
+        xs: Array,
+        *,
+        state_mask: Array | None = None,
+        hold: PyTree = None,
+    ) -> tuple[PyTree, Array]:
+        """Runs ``cell`` over ``xs [T, *batch, I]`` from ``carry``.
+
+        Args:
+          cell: any cell; with a mask or a hold, one that has maps.
+          params: its weights.
+          carry: its state before the first step.
+          xs: its inputs, time first.
+          state_mask: ``[*batch, H]``: what the recurrent map reads is ``state_mask * h``.
+          hold: like the carry, with a leading axis of time: the share of the state before a step
+            that stays: ``hold * before + (1 - hold) * after``.
+
+        Returns:
+          The carry after the last valid step, and the outputs, time first.
+        """
+        ...
+
+
 class Cell(NamedTuple):
     """One step of a recurrent network, as pure functions on **one example**.
 
@@ -99,6 +167,9 @@ class Cell(NamedTuple):
       step: ``(params, carry, x [I]) -> (carry, y [O])``.
       reset: ``(params, carry) -> carry``: a fresh start in the middle of a sequence.
       maps: how the cell decomposes, or None if it does not.
+      unfold: ``(run, params, carry, xs [T, *batch, I]) -> (carry, ys [T, *batch, O])``: how a
+        combinator runs whole sequences with the cells inside (see :class:`Run`), or None.
+      linear: how the cell is a diagonal linear recurrence (see :class:`Linear`), or None.
 
     Example:
       A leaky integrator, run over a batch of sequences:
@@ -131,6 +202,8 @@ class Cell(NamedTuple):
     step: Callable[[Any, Any, Array], tuple[Any, Array]]
     reset: Callable[[Any, Any], Any] = zero_carry
     maps: Maps | None = None
+    unfold: Callable[..., tuple[Any, Array]] | None = None
+    linear: Any = None
 
 
 def check_cell(where: str, cell: Any) -> None:

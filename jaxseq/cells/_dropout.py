@@ -10,7 +10,7 @@ from jaxtyping import Float
 from jaxseq._checks import check_shape, error
 from jaxseq._types import Array, Key
 from jaxseq.cells._affine import check_dtype
-from jaxseq.cells._cell import Cell, check_cell
+from jaxseq.cells._cell import Cell, Run, check_cell
 
 
 class DropoutCarry(NamedTuple):
@@ -133,7 +133,17 @@ def dropout(cell: Cell, rate: float, *, state_rate: float = 0.0) -> Cell:
         inner = maps.output(params, maps.update(z_x, z_h, carry.cell))
         return carry._replace(cell=inner), inner.h
 
+    def unfold(
+        run: Run, params: Any, carry: DropoutCarry, xs: Array
+    ) -> tuple[DropoutCarry, Array]:
+        mask = None if maps is None else carry.state_mask
+        xs = carry.input_mask[None] * xs
+        inner, ys = run(cell, params, carry.cell, xs, state_mask=mask)
+        return carry._replace(cell=inner), ys
+
     def reset(params: Any, carry: DropoutCarry) -> DropoutCarry:
         return carry._replace(cell=cell.reset(params, carry.cell))
 
-    return cell._replace(name=name, carry=carry, step=step, reset=reset, maps=None)
+    return cell._replace(
+        name=name, carry=carry, step=step, reset=reset, maps=None, unfold=unfold, linear=None
+    )

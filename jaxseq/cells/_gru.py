@@ -18,6 +18,7 @@ from jaxseq.cells._affine import (
     init_torch,
     input_map,
     recurrent_map,
+    sigmoid,
     zero_biases,
 )
 from jaxseq.cells._cell import Cell, Maps
@@ -135,11 +136,9 @@ def gru_update(z_x: Float[Array, " GH"], z_h: Float[Array, " GH"], carry: GRUCar
       >>> gru_update(jnp.zeros(3), jnp.zeros(3), GRUCarry(jnp.ones(1))).h.tolist()
       [0.5]
     """
-    r_x, z_x, n_x = jnp.split(z_x, 3)
-    r_h, z_h, n_h = jnp.split(z_h, 3)
-    r = jax.nn.sigmoid(r_x + r_h)
-    z = jax.nn.sigmoid(z_x + z_h)
-    n = jnp.tanh(n_x + r * n_h)
+    size = 2 * z_x.size // 3
+    r, z = jnp.split(sigmoid(z_x[:size] + z_h[:size]), 2)
+    n = jnp.tanh(z_x[size:] + r * z_h[size:])
     h = (1.0 - z) * n + z * carry.h.astype(z.dtype)
     return GRUCarry(h.astype(carry.h.dtype))
 

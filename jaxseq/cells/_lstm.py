@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Float
 
 from jaxseq._checks import error
@@ -195,9 +196,12 @@ def lstm_update(z_x: Float[Array, " GH"], z_h: Float[Array, " GH"], carry: LSTMC
       >>> lstm_update(jnp.zeros(4), jnp.zeros(4), LSTMCarry(jnp.ones(1), jnp.ones(1))).c.tolist()
       [0.5]
     """
-    i, f, g, o = jnp.split(z_x + z_h, 4)
-    c = jax.nn.sigmoid(f) * carry.c + jax.nn.sigmoid(i) * jnp.tanh(g)
-    h = jax.nn.sigmoid(o) * jnp.tanh(c)
+    z = z_x + z_h
+    # One tanh over all gates, which lie side by side: sigmoid(z) = (tanh(z / 2) + 1) / 2.
+    scale = np.repeat(np.array([0.5, 0.5, 1.0, 0.5], z.dtype), carry.c.size)
+    i, f, g, o = jnp.split(jnp.tanh(scale * z), 4)
+    c = 0.5 * ((f + 1.0) * carry.c + (i + 1.0) * g)
+    h = 0.5 * (o + 1.0) * jnp.tanh(c)
     return LSTMCarry(h.astype(carry.h.dtype), c)
 
 

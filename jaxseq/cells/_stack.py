@@ -10,7 +10,7 @@ import jax.numpy as jnp
 
 from jaxseq._checks import error
 from jaxseq._types import Array, Key
-from jaxseq.cells._cell import Cell, check_cell
+from jaxseq.cells._cell import Cell, Run, check_cell
 
 
 def stack(cells: Sequence[Cell]) -> Cell:
@@ -80,6 +80,15 @@ def _stack(cells: tuple[Cell, ...]) -> Cell:
             carries.append(c)
         return tuple(carries), x
 
+    def unfold(
+        run: Run, params: tuple[Any, ...], carry: tuple[Any, ...], xs: Array
+    ) -> tuple[tuple[Any, ...], Array]:
+        carries = []
+        for cell, p, c in zip(cells, params, carry, strict=True):
+            c, xs = run(cell, p, c, xs)
+            carries.append(c)
+        return tuple(carries), xs
+
     def reset(params: tuple[Any, ...], carry: tuple[Any, ...]) -> tuple[Any, ...]:
         return tuple(cell.reset(p, c) for cell, p, c in zip(cells, params, carry, strict=True))
 
@@ -91,6 +100,7 @@ def _stack(cells: tuple[Cell, ...]) -> Cell:
         carry=carry,
         step=step,
         reset=reset,
+        unfold=unfold,
     )
 
 
@@ -134,4 +144,9 @@ def residual(cell: Cell) -> Cell:
         carry, y = cell.step(params, carry, x)
         return carry, x + y
 
-    return cell._replace(name=f"residual({cell.name})", step=step, maps=None)
+    def unfold(run: Run, params: Any, carry: Any, xs: Array) -> tuple[Any, Array]:
+        carry, ys = run(cell, params, carry, xs)
+        return carry, xs + ys
+
+    name = f"residual({cell.name})"
+    return cell._replace(name=name, step=step, maps=None, unfold=unfold, linear=None)
