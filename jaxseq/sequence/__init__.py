@@ -1,7 +1,21 @@
 """A cell over time: the scan with its padding contract, both directions, truncated BPTT."""
 
 from jaxseq.sequence._bidirectional import Directions, bidirectional
+from jaxseq.sequence._plan import Plan, Work, plan
+from jaxseq.sequence._runner import Layer
 from jaxseq.sequence._scan import scan
+from jaxseq.sequence._schedule import Schedule, Schedules
 from jaxseq.sequence._truncated_bptt import truncated_bptt
 
-__all__ = ["Directions", "bidirectional", "scan", "truncated_bptt"]
+__all__ = [
+    "Directions",
+    "Layer",
+    "Plan",
+    "Schedule",
+    "Schedules",
+    "Work",
+    "bidirectional",
+    "plan",
+    "scan",
+    "truncated_bptt",
+]

@@ -12,7 +12,7 @@ from jaxseq._checks import error, shape_text
 from jaxseq._types import Array, PyTree
 from jaxseq.cells import Cell
 
-BACKENDS = ("auto", "fused", "reference")
+BACKENDS = ("auto", "associative", "fused", "reference")
 
 
 class Arguments(NamedTuple):
@@ -134,22 +134,13 @@ def check_resets(where: str, resets: Any, expected: tuple[int, ...]) -> Array:
     return resets
 
 
-def choose_backend(where: str, backend: str, cell: Cell) -> str:
-    """Returns the backend that will run: the one named, or the choice of ``"auto"``."""
+def check_backend(where: str, backend: str) -> None:
+    """Raises unless ``backend`` is a name of one."""
     if backend not in BACKENDS:
         raise error(
             where,
             f"`backend` must be one of {', '.join(map(repr, BACKENDS))}, but it is {backend!r}",
         )
-    if backend == "fused" and cell.maps is None:
-        raise error(
-            where,
-            f'`backend` "fused" needs a cell that decomposes into maps, but {cell.name} does not',
-            hint='leave it at "auto", which runs such a cell on "reference"',
-        )
-    if backend == "auto":
-        return "reference" if cell.maps is None else "fused"
-    return backend
 
 
 def remat_window(where: str, remat: int | str | None, steps: int) -> int | None:

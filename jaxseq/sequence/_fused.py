@@ -1,11 +1,13 @@
 """The fast path: the affine map of the inputs, and every weight gradient, outside the loop.
 
-A cell that decomposes is two affine maps around a pointwise update (:class:`jaxseq.cells.Maps`).
-The map of the inputs has no recurrence: it is one product before the loop. In the tangent, what the
-weights contribute at a step depends on primal states alone: it is one product before the tangent
-loop, whose body is then linear in the state's tangent. JAX transposes this into the backward pass
-that one would write by hand: a loop over the state's cotangent, and one product for each weight's
-gradient after it, where the plain scan adds to a buffer of the weights' size at every step.
+A cell that decomposes is two affine maps around a cheap update (:class:`jaxseq.cells.Maps`). In the
+tangent, what weights and inputs contribute to the two maps at a step depends on primal states
+alone: it is one product for all steps, before a tangent loop whose body is linear in the state's
+tangent. JAX transposes this into the backward pass that one would write by hand: a loop over the
+state's cotangent, and one product for each weight's gradient after it, where the plain scan adds to
+a buffer of the weights' size at every step.
+
+Where the products of the inputs go, and over how many steps at once, is a :class:`Schedule`.
 """
 
 import functools
@@ -17,7 +19,9 @@ import jax.numpy as jnp
 
 from jaxseq._types import Array, PyTree
 from jaxseq.cells import Cell, Maps, no_output_map
-from jaxseq.sequence._reference import over_time, select
+from jaxseq.sequence._padding import select
+from jaxseq.sequence._schedule import Schedule, Schedules
+from jaxseq.sequence._windows import scan_windows
 
 
 class Loop(NamedTuple):
@@ -28,6 +32,8 @@ class Loop(NamedTuple):
     batch_axes: int
     reverse: bool
     unroll: int
+    states_only: bool
+    schedules: Schedules
 
     def over(self, function: Callable, in_axes: Any, *, time: bool = False) -> Callable:
         """Maps a function of one example over the batch axes, and over time if asked."""
@@ -36,119 +42,217 @@ class Loop(NamedTuple):
         return function
 
 
+class Shared(NamedTuple):
+    """What a loop reads at every step: the weights, and a mask on the state that they map."""
+
+    params: PyTree
+    state_mask: Array | None
+
+
 class Inputs(NamedTuple):
     """What a loop reads at each step, time first."""
 
-    z_x: Array
+    xs: Array
     valid: Array | None
     resets: Array | None
+    hold: PyTree
 
 
 class Residuals(NamedTuple):
-    """What the tangent reads of the primal loop: the state before each step, and ``z``."""
+    """What the tangent reads of the primal loop: the state before each step, and the maps' values.
+
+    Of an additive cell the sum of the two maps is in ``z_h``, and ``z_x`` is None. With
+    ``states_only`` both are None: they are mapped again from the states, all steps in one product.
+    """
 
     before: PyTree
-    z: Array
+    z_x: Array | None
+    z_h: Array | None
 
 
-def keep(valid: Array | None, after: PyTree, before: PyTree) -> PyTree:
+def mapped_state(shared: Shared, carry: Any) -> Array:
+    """Returns what the recurrent map reads of the state, on one example."""
+    return carry.h if shared.state_mask is None else shared.state_mask * carry.h
+
+
+def merge(maps: Maps, z_x: Array, z_h: Array) -> tuple[Array | None, Array]:
+    """Returns the two maps' values as they are kept: as one sum, where the update reads no more."""
+    return (None, z_x + z_h) if maps.additive else (z_x, z_h)
+
+
+def update(maps: Maps, z_x: Array | None, z_h: Array, before: PyTree, weights: tuple) -> PyTree:
+    """Returns the state after the update, from the maps' values as they are kept."""
+    if z_x is None:
+        return maps.update(z_h, jnp.zeros_like(z_h), before, *weights)
+    return maps.update(z_x, z_h, before, *weights)
+
+
+def held(hold: Array, before: Array, after: Array) -> Array:
+    """Returns ``hold * before + (1 - hold) * after``; ``hold`` may be boolean."""
+    if hold.dtype == jnp.bool_:
+        return jnp.where(hold, before, after)
+    hold = hold.astype(after.dtype)
+    return hold * before + (1 - hold) * after
+
+
+def keep(inputs: Inputs, before: PyTree, after: PyTree) -> PyTree:
     """Returns the state that a step ends with, on one example: a padded one moves nothing."""
-    return after if valid is None else select(valid, after, before)
+    if inputs.hold is not None:
+        after = jax.tree.map(held, inputs.hold, before, after)
+    return after if inputs.valid is None else select(inputs.valid, after, before)
 
 
-def update(maps: Maps, z_x: Array, z: Array, before: PyTree) -> PyTree:
-    """Returns the state after the pointwise update; ``z`` is ``z_x + z_h`` or ``z_h``."""
-    if maps.additive:
-        return maps.update(z, jnp.zeros_like(z), before)
-    return maps.update(z_x, z, before)
+def fresh(loop: Loop, shared: Shared, reset: Array | None, carry: PyTree) -> PyTree:
+    """Returns the state before a step, on one example: afresh where a piece begins."""
+    if reset is None:
+        return carry
+    return select(reset, loop.reset(shared.params, carry), carry)
+
+
+PER_ROW = Shared(params=None, state_mask=0)  # what a batch axis maps over
 
 
 def run(
-    loop: Loop, params: PyTree, inputs: Inputs, carry: PyTree
+    loop: Loop, schedule: Schedule, shared: Shared, inputs: Inputs, carry: PyTree
 ) -> tuple[PyTree, tuple[Array, Residuals]]:
     """Runs the primal loop; what nobody reads of its outputs, XLA leaves out."""
     maps = loop.maps
+    if schedule.hoist:
+        input_map = loop.over(maps.input, (None, 0), time=True)
+        inputs = inputs._replace(xs=input_map(shared.params, inputs.xs))
     # The product wants its weight as [M, N]: laid out once here, not at every step.
-    turned = jax.lax.optimization_barrier(jax.tree.map(jnp.transpose, params))
+    turned = jax.lax.optimization_barrier(jax.tree.map(jnp.transpose, shared.params))
 
-    def example(params, carry, inputs):
-        before = carry
-        if inputs.resets is not None:
-            before = select(inputs.resets, loop.reset(params, carry), carry)
-        z = maps.recurrent(params, before.h)
-        if maps.additive:
-            z = inputs.z_x + z
-        after = maps.output(params, update(maps, inputs.z_x, z, before))
-        after = keep(inputs.valid, after, before)
-        return after, (after.h, Residuals(before, z))
+    def example(shared, carry, inputs):
+        params = shared.params
+        before = fresh(loop, shared, inputs.resets, carry)
+        z_x = inputs.xs if schedule.hoist else maps.input(params, inputs.xs)
+        z_x, z_h = merge(maps, z_x, maps.recurrent(params, mapped_state(shared, before)))
+        after = update(maps, z_x, z_h, before, maps.weights(params))
+        after = keep(inputs, before, maps.output(params, after))
+        kept = (None, None) if loop.states_only else (z_x, z_h)
+        return after, (after.h, Residuals(before, *kept))
 
     def body(carry, inputs):
+        if schedule.hoist:
+            # Inside a fusion with slices of gates, reading one step of a buffer is not vectorised.
+            inputs = inputs._replace(xs=jax.lax.optimization_barrier(inputs.xs))
         params = jax.tree.map(jnp.transpose, turned)
-        return loop.over(example, (None, 0, 0))(params, carry, inputs)
+        return loop.over(example, (PER_ROW, 0, 0))(shared._replace(params=params), carry, inputs)
 
     return jax.lax.scan(body, carry, inputs, reverse=loop.reverse, unroll=loop.unroll)
 
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
-def fused_loop(loop: Loop, params: PyTree, inputs: Inputs, carry: PyTree) -> tuple[PyTree, Array]:
+def window_loop(loop: Loop, shared: Shared, inputs: Inputs, carry: PyTree) -> tuple[PyTree, Array]:
     """Returns the final carry and every ``h``, time first."""
-    carry, (hs, _) = run(loop, params, inputs, carry)
+    carry, (hs, _) = run(loop, loop.schedules.train, shared, inputs, carry)
     return carry, hs
+
+
+@window_loop.defjvp
+def window_loop_jvp(loop: Loop, primals: tuple, tangents: tuple) -> tuple:
+    """Differentiates the loop: products of all steps at once, then a loop without any weight's."""
+    shared, inputs, carry = primals
+    final, (hs, kept) = run(loop, loop.schedules.train, shared, inputs, carry)
+    differentiate = functools.partial(tangent, loop)
+    if loop.states_only:
+        differentiate = jax.checkpoint(differentiate)
+    return (final, hs), differentiate(shared, inputs, kept, *tangents)
+
+
+def tangent(
+    loop: Loop,
+    shared: Shared,
+    inputs: Inputs,
+    kept: Residuals,
+    d_shared: Shared,
+    d_inputs: Inputs,
+    d_carry: PyTree,
+) -> tuple[PyTree, Array]:
+    """Returns the tangent of a loop: linear in what begins with ``d_``."""
+    maps = loop.maps
+
+    def both_maps(shared, xs):
+        z_x = loop.over(maps.input, (None, 0), time=True)(shared.params, xs)
+        over = loop.over(lambda s, b: maps.recurrent(s.params, mapped_state(s, b)), (PER_ROW, 0))
+        return merge(maps, z_x, jax.vmap(over, in_axes=(None, 0))(shared, kept.before))
+
+    # What weights and inputs add to the maps, at the primal states: products of all steps at once.
+    z, d_z = jax.jvp(both_maps, (shared, inputs.xs), (d_shared, d_inputs.xs))
+    if not loop.states_only:
+        z = kept.z_x, kept.z_h
+    weights, d_weights = jax.jvp(maps.weights, (shared.params,), (d_shared.params,))
+    d_output = None
+    if maps.output is not no_output_map:
+        updated = loop.over(functools.partial(update, maps), (0, 0, 0, None), time=True)
+        output_map = loop.over(maps.output, (None, 0), time=True)
+        states = updated(*z, kept.before, weights)
+        d_output = jax.jvp(
+            lambda params: output_map(params, states), (shared.params,), (d_shared.params,)
+        )[1]
+
+    def linear(function, d_state):
+        """The linear part of an affine map, of the state's tangent."""
+        return jax.jvp(functools.partial(function, shared.params), (d_state,), (d_state,))[1]
+
+    @jax.checkpoint
+    def pointwise(primals, d_primals):
+        return jax.jvp(functools.partial(update, maps), primals, d_primals)[1]
+
+    def example(state_mask, d_carry, step):
+        inputs, before, (z_x, z_h), (d_z_x, d_z_h), d_output = step
+        mask = shared._replace(state_mask=state_mask)
+        zeros = jax.tree.map(jnp.zeros_like, d_carry)
+        d_before = d_carry if inputs.resets is None else select(inputs.resets, zeros, d_carry)
+        d_z_h = d_z_h + linear(maps.recurrent, mapped_state(mask, d_before))
+        primals, d_primals = (z_x, z_h, before, weights), (d_z_x, d_z_h, d_before, d_weights)
+        d_after = linear(maps.output, pointwise(primals, d_primals))
+        if d_output is not None:
+            d_after = jax.tree.map(jnp.add, d_after, d_output)
+        d_after = keep(inputs, d_before, d_after)
+        return d_after, d_after.h
+
+    def body(d_carry, step):
+        return loop.over(example, (0, 0, 0))(shared.state_mask, d_carry, step)
+
+    steps = (inputs._replace(xs=None), kept.before, z, d_z, d_output)
+    return jax.lax.scan(body, d_carry, steps, reverse=loop.reverse, unroll=loop.unroll)
+
+
+def in_windows(
+    loop: Loop, window: int | None, steps: Callable, inputs: Inputs, carry: PyTree
+) -> tuple[PyTree, Array]:
+    """Runs ``steps`` over windows of time, or over all of it at once."""
+    if window is None or window >= inputs.xs.shape[0]:
+        return steps(carry, inputs)
+    return scan_windows(steps, carry, inputs, size=window, reverse=loop.reverse)
+
+
+@functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
+def fused_loop(loop: Loop, shared: Shared, inputs: Inputs, carry: PyTree) -> tuple[PyTree, Array]:
+    """Returns the final carry and every ``h``, time first; nobody wants a derivative."""
+    schedule = loop.schedules.infer
+
+    def steps(carry, inputs):
+        carry, (hs, _) = run(loop, schedule, shared, inputs, carry)
+        return carry, hs
+
+    return in_windows(loop, schedule.window, steps, inputs, carry)
 
 
 @fused_loop.defjvp
 def fused_loop_jvp(loop: Loop, primals: tuple, tangents: tuple) -> tuple:
-    """Differentiates the loop: products of all steps at once, then a loop of pointwise work."""
-    maps = loop.maps
-    params, inputs, carry = primals
-    d_params, d_inputs, d_carry = tangents
-    final, (hs, kept) = run(loop, params, inputs, carry)
+    """Differentiates the same function on the schedule that suits a training step."""
 
-    def of_weights(function, states):
-        """What the weights' tangent adds to an affine map, at the primal states of all steps."""
-        mapped = loop.over(function, (None, 0), time=True)
-        return jax.jvp(lambda p: mapped(p, states), (params,), (d_params,))[1]
+    def run_windows(shared, inputs, carry):
+        steps = functools.partial(run_window, shared)
+        return in_windows(loop, loop.schedules.train.window, steps, inputs, carry)
 
-    def linear(function, tangent):
-        """The same map's linear part, of the state's tangent."""
-        return jax.jvp(functools.partial(function, params), (tangent,), (tangent,))[1]
+    def run_window(shared, carry, inputs):
+        return window_loop(loop, shared, inputs, carry)
 
-    d_z_weights = of_weights(maps.recurrent, kept.before.h)
-    d_output = None
-    if maps.output is not no_output_map:
-        updated = loop.over(functools.partial(update, maps), (0, 0, 0), time=True)
-        states = updated(inputs.z_x, kept.z, kept.before)
-        d_output = of_weights(maps.output, states)
-    d_z_x = d_inputs.z_x
-    if maps.additive:
-        d_z_weights, d_z_x = d_z_weights + d_z_x, None
-
-    @jax.checkpoint
-    def pointwise(z_x, z, before, d_z_x, d_z, d_before):
-        # Additive cells read z alone, and then z_x has no tangent of its own.
-        if d_z_x is None:
-            step = functools.partial(update, maps, z_x)
-            return jax.jvp(step, (z, before), (d_z, d_before))[1]
-        step = functools.partial(update, maps)
-        return jax.jvp(step, (z_x, z, before), (d_z_x, d_z, d_before))[1]
-
-    def example(d_carry, step):
-        (z_x, valid, reset), (before, z), d_z_x, d_z_weights, d_output = step
-        zeros = jax.tree.map(jnp.zeros_like, d_carry)
-        d_before = d_carry if reset is None else select(reset, zeros, d_carry)
-        d_z = linear(maps.recurrent, d_before.h) + d_z_weights
-        d_after = pointwise(z_x, z, before, d_z_x, d_z, d_before)
-        d_after = linear(maps.output, d_after)
-        if d_output is not None:
-            d_after = jax.tree.map(jnp.add, d_after, d_output)
-        d_after = keep(valid, d_after, d_before)
-        return d_after, d_after.h
-
-    steps = (inputs, kept, d_z_x, d_z_weights, d_output)
-    d_final, d_hs = jax.lax.scan(
-        loop.over(example, (0, 0)), d_carry, steps, reverse=loop.reverse, unroll=loop.unroll
-    )
-    return (final, hs), (d_final, d_hs)
+    return jax.jvp(run_windows, primals, tangents)
 
 
 def check_step(cell: Cell, params: PyTree, xs: Array, carry: PyTree) -> None:
@@ -160,31 +264,3 @@ def check_step(cell: Cell, params: PyTree, xs: Array, carry: PyTree) -> None:
     batch_axes = xs.ndim - 2
     state = jax.tree.map(lambda leaf: one(leaf, batch_axes), carry)
     jax.eval_shape(cell.step, params, state, one(xs, batch_axes + 1))
-
-
-@functools.partial(jax.jit, static_argnames=("cell", "reverse", "window", "unroll"))
-def scan_fused(
-    cell: Cell,
-    params: PyTree,
-    xs: Array,
-    carry: PyTree,
-    lengths: Array | None,
-    resets: Array | None,
-    *,
-    reverse: bool,
-    window: int | None,
-    unroll: int,
-) -> tuple[PyTree, Array]:
-    """Runs ``cell`` over time; the arguments are those of ``scan``, already checked."""
-    maps = cell.maps
-    assert maps is not None  # the choice of the backend saw to it
-    check_step(cell, params, xs, carry)
-    loop = Loop(maps, cell.reset, xs.ndim - 2, reverse, unroll)
-
-    def steps(carry, inputs):
-        xs, valid, resets = inputs
-        z_x = loop.over(maps.input, (None, 0), time=True)(params, xs)
-        carry, hs = fused_loop(loop, params, Inputs(z_x, valid, resets), carry)
-        return carry, hs if valid is None else jnp.where(valid[..., None], hs, jnp.zeros_like(hs))
-
-    return over_time(steps, xs, carry, lengths, resets, reverse=reverse, window=window)

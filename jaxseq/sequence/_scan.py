@@ -6,12 +6,12 @@ from jaxseq._types import Array, Inputs, Lengths, PyTree, Resets
 from jaxseq.cells import Cell
 from jaxseq.sequence._arguments import (
     check_arguments,
+    check_backend,
     check_positive,
-    choose_backend,
     remat_window,
 )
-from jaxseq.sequence._fused import scan_fused
-from jaxseq.sequence._reference import scan_reference
+from jaxseq.sequence._runner import Options, run_scan
+from jaxseq.sequence._schedule import overridden
 
 
 def scan(
@@ -87,7 +87,14 @@ def scan(
       "Training Deep Nets with Sublinear Memory Cost", 2016 (``remat``).
     """
     check_positive("scan", "unroll", unroll)
+    check_backend("scan", backend)
     arguments = check_arguments("scan", cell, params, xs, carry, lengths, resets)
-    window = remat_window("scan", remat, arguments.xs.shape[-2])
-    run = {"fused": scan_fused, "reference": scan_reference}[choose_backend("scan", backend, cell)]
-    return run(cell, params, *arguments, reverse=bool(reverse), window=window, unroll=unroll)
+    options = Options(
+        where="scan",
+        backend=backend,
+        reverse=bool(reverse),
+        window=remat_window("scan", remat, arguments.xs.shape[-2]),
+        unroll=int(unroll),
+        schedules=overridden(),
+    )
+    return run_scan(cell, params, *arguments, options=options)

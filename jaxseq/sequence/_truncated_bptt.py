@@ -9,11 +9,11 @@ from jaxseq._types import Array, Inputs, Lengths, PyTree, Resets
 from jaxseq.cells import Cell
 from jaxseq.sequence._arguments import (
     check_arguments,
+    check_backend,
     check_positive,
-    choose_backend,
     remat_window,
 )
-from jaxseq.sequence._reference import batch_major, time_major
+from jaxseq.sequence._padding import batch_major, time_major
 from jaxseq.sequence._scan import scan
 from jaxseq.sequence._windows import scan_windows
 
@@ -73,7 +73,7 @@ def truncated_bptt(
     """
     where = "truncated_bptt"
     check_positive(where, "window", window)
-    choose_backend(where, backend, cell)
+    check_backend(where, backend)
     check_positive(where, "unroll", unroll)
     remat_window(where, remat, window)
     arguments = check_arguments(where, cell, params, xs, carry, lengths, resets)

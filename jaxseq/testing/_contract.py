@@ -1,93 +1,64 @@
 """What every cell must do, one check a function."""
 
+import functools
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.test_util import check_grads
 
-from jaxseq._types import Array, Key, PyTree
+from jaxseq._types import Array, PyTree
 from jaxseq.cells import Cell
 from jaxseq.sequence import scan, truncated_bptt
+from jaxseq.testing._example import Example, is_inexact, random_example, split_inexact
 
 
-class Example(NamedTuple):
-    """A cell's weights, a batch of inputs and an initial carry, all random."""
-
-    params: PyTree
-    xs: Array
-    carry: PyTree
-
-
-def _randomised(tree: PyTree, key: Key, scale: float) -> PyTree:
-    """Adds noise to every leaf, so that no bias is zero and no two parts are equal."""
-    leaves, structure = jax.tree.flatten(tree)
-    keys = jax.random.split(key, max(1, len(leaves)))
-    noisy = [
-        leaf + scale * jax.random.normal(k, leaf.shape, leaf.dtype)
-        for leaf, k in zip(leaves, keys, strict=False)
-    ]
-    return jax.tree.unflatten(structure, noisy)
-
-
-def random_example(
-    cell: Cell, *, batch_shape: tuple[int, ...] = (3,), steps: int = 5, seed: int = 0
-) -> tuple[PyTree, Array, PyTree]:
-    """Returns random weights (no bias zero), inputs and an initial carry for a cell.
-
-    Args:
-      cell: the cell.
-      batch_shape: the leading axes of inputs and carry.
-      steps: T.
-      seed: another seed, another example.
-
-    Returns:
-      ``(params, xs [*batch, T, I], carry)``, in the widest dtype enabled.
-
-    Example:
-      >>> import jaxseq
-      >>> params, xs, carry = random_example(jaxseq.gru(2, 4), steps=7)
-      >>> xs.shape, carry.h.shape
-      ((3, 7, 2), (3, 4))
-    """
-    dtype = jnp.asarray(0.0).dtype
-    keys = jax.random.split(jax.random.key(seed), 5)
-    params = _randomised(cell.init(keys[0], dtype), keys[1], 0.3)
-    xs = jax.random.normal(keys[2], (*batch_shape, steps, cell.input_size), dtype)
-    carry = _randomised(cell.carry(params, batch_shape, key=keys[3]), keys[4], 0.5)
-    return Example(params, xs, carry)
-
-
-def _scalar(cell: Cell, result: tuple[PyTree, Array]) -> Array:
+def _scalar(result: tuple[PyTree, Array]) -> Array:
     """A random-weighted sum of outputs and final carry: its gradient sees every number."""
     keys = iter(jax.random.split(jax.random.key(7), 32))
-    leaves = [leaf for leaf in jax.tree.leaves(result) if leaf.size]
+    leaves = [leaf for leaf in split_inexact(result)[0] if leaf.size]
     total = sum(
         jnp.sum(leaf * jax.random.normal(next(keys), leaf.shape, leaf.dtype)) for leaf in leaves
     )
     return jnp.asarray(total)
 
 
-def _value_and_grads(
-    cell: Cell, example: Example, **options: Any
-) -> tuple[tuple[PyTree, Array], PyTree]:
-    """The result of a scan and the gradients of a scalar of it, in one compilation."""
+def _differentiated(
+    run: Callable[[PyTree, Array, PyTree], tuple[PyTree, Array]], example: Example
+) -> tuple[tuple[PyTree, Array], tuple[PyTree, Array, list[Array]]]:
+    """The result of ``run(params, xs, carry)`` and the gradients of a scalar of it.
 
-    def loss(params, xs, carry):
-        result = scan(cell, params, xs, carry=carry, **options)
-        return _scalar(cell, result), result
+    Those are of the weights, the inputs, and the inexact leaves of the carry.
+    """
+    leaves, build = split_inexact(example.carry)
+
+    def loss(params, xs, leaves):
+        result = run(params, xs, build(leaves))
+        return _scalar(result), result
 
     differentiate = jax.jit(jax.grad(loss, argnums=(0, 1, 2), has_aux=True))
-    grads, result = differentiate(*example)
+    grads, result = differentiate(example.params, example.xs, leaves)
     return result, grads
+
+
+def _value_and_grads(
+    cell: Cell, example: Example, **options: Any
+) -> tuple[tuple[PyTree, Array], tuple[PyTree, Array, list[Array]]]:
+    """The result of a scan and the gradients of a scalar of it, in one compilation."""
+    return _differentiated(
+        lambda params, xs, carry: scan(cell, params, xs, carry=carry, **options), example
+    )
 
 
 def _close(actual: PyTree, expected: PyTree, message: str) -> None:
     if jax.tree.structure(actual) != jax.tree.structure(expected):
         raise AssertionError(f"{message}: {actual} and {expected} differ in structure")
     for a, b in zip(jax.tree.leaves(actual), jax.tree.leaves(expected), strict=True):
+        if not is_inexact(a):
+            np.testing.assert_array_equal(a, b, err_msg=message)
+            continue
         tolerance = 1e-12 if a.dtype == jnp.float64 else 2e-5
         scale = max(1.0, float(np.max(np.abs(b), initial=0.0)))
         np.testing.assert_allclose(a, b, rtol=tolerance, atol=tolerance * scale, err_msg=message)
@@ -168,18 +139,22 @@ def padding_never_matters(cell: Cell, backend: str) -> None:
             ]
             finals = jax.tree.map(lambda *leaves: jnp.stack(leaves), *(row[0] for row in rows))
             outputs = [jnp.pad(row[1], ((0, 5 - len(row[1])), (0, 0))) for row in rows]
-            result = finals, jnp.stack(outputs)
-            return _scalar(cell, result), result
+            return finals, jnp.stack(outputs)
 
-        apart, result = jax.jit(jax.grad(alone, argnums=(0, 1, 2), has_aux=True))(*example)
+        result, apart = _differentiated(alone, example)
         _close((final, ys), result, "a padded row differs from the row alone")
         _close(grads, apart, "a gradient of a padded batch differs from the rows alone")
 
 
 def resets_are_separate_sequences(cell: Cell, backend: str) -> None:
-    """Pieces marked by resets give what they give apart, in both directions, padded or not."""
+    """Pieces marked by resets give what they give apart, in both directions, padded or not.
+
+    What is no number may run on: a counter of steps in a later piece begins where a reset puts it,
+    given the carry after the earlier piece. The numbers forget that carry.
+    """
     params, xs, carry = random_example(cell, batch_shape=(1,), steps=6)
-    fresh = jax.vmap(cell.reset, in_axes=(None, 0))(params, carry)
+    reset = functools.partial(jax.vmap(cell.reset, in_axes=(None, 0)), params)
+    forgotten, _ = split_inexact(reset(carry))
     resets = jnp.array([[False, False, True, False, False, True]])
     poisoned = xs.at[:, 5].set(jnp.nan)
     for reverse in (False, True):
@@ -194,14 +169,15 @@ def resets_are_separate_sequences(cell: Cell, backend: str) -> None:
             backend=backend,
         )
         # The piece that is run first begins with the carry given, the other one afresh.
-        starts = (fresh, carry) if reverse else (carry, fresh)
-        early, late = (
-            scan(cell, params, piece, carry=start, reverse=reverse, backend=backend)
-            for piece, start in zip((xs[:, :2], xs[:, 2:5]), starts, strict=True)
-        )
-        outputs = jnp.pad(jnp.concatenate([early[1], late[1]], 1), ((0, 0), (0, 1), (0, 0)))
+        pieces = (xs[:, 2:5], xs[:, :2]) if reverse else (xs[:, :2], xs[:, 2:5])
+        options = {"reverse": reverse, "backend": backend}
+        middle, first = scan(cell, params, pieces[0], carry=carry, **options)
+        fresh = split_inexact(reset(middle))[1](forgotten)
+        last, second = scan(cell, params, pieces[1], carry=fresh, **options)
+        outputs = jnp.concatenate([second, first] if reverse else [first, second], 1)
+        outputs = jnp.pad(outputs, ((0, 0), (0, 1), (0, 0)))
         _close(result[1], outputs, "reset pieces differ from pieces apart")
-        _close(result[0], (early if reverse else late)[0], "the final carry is another piece's")
+        _close(result[0], last, "the final carry is another piece's")
 
 
 def batch_axes_are_rows(cell: Cell, backend: str) -> None:
@@ -255,10 +231,15 @@ def every_weight_has_a_gradient(cell: Cell, backend: str) -> None:
 def gradients_are_derivatives(cell: Cell, backend: str) -> None:
     """Forward and reverse mode agree with finite differences."""
     params, xs, carry = random_example(cell, batch_shape=(2,), steps=3)
-    run = jax.jit(lambda p, x, c: scan(cell, p, x, carry=c, backend=backend))
+    leaves, build = split_inexact(carry)
+
+    @jax.jit
+    def run(params, xs, leaves):
+        return split_inexact(scan(cell, params, xs, carry=build(leaves), backend=backend))[0]
+
     eps = 1e-6 if xs.dtype == jnp.float64 else 1e-2
     tolerance = 1e-5 if xs.dtype == jnp.float64 else 5e-2
-    check_grads(run, (params, xs, carry), order=1, eps=eps, atol=tolerance, rtol=tolerance)
+    check_grads(run, (params, xs, leaves), order=1, eps=eps, atol=tolerance, rtol=tolerance)
 
 
 def maps_compose_to_the_step(cell: Cell, backend: str) -> None:
@@ -268,18 +249,16 @@ def maps_compose_to_the_step(cell: Cell, backend: str) -> None:
     maps = cell.maps
     params, xs, carry = random_example(cell, batch_shape=(), steps=1)
 
-    def composed(params, carry, x):
+    def composed(params, x, carry):
         z_x, z_h = maps.input(params, x), maps.recurrent(params, carry.h)
-        after = maps.output(params, maps.update(z_x, z_h, carry))
-        return _scalar(cell, (after, after.h)), (after, after.h)
+        after = maps.output(params, maps.update(z_x, z_h, carry, *maps.weights(params)))
+        return after, after.h
 
-    def stepped(params, carry, x):
-        result = cell.step(params, carry, x)
-        return _scalar(cell, result), result
+    def stepped(params, x, carry):
+        return cell.step(params, carry, x)
 
     actual, expected = (
-        jax.jit(jax.grad(function, argnums=(0, 1, 2), has_aux=True))(params, carry, xs[0])
-        for function in (composed, stepped)
+        _differentiated(function, Example(params, xs[0], carry)) for function in (composed, stepped)
     )
     _close(actual, expected, "the maps are not the step")
 
@@ -291,13 +270,12 @@ def a_wide_window_truncates_nothing(cell: Cell, backend: str) -> None:
     expected = _value_and_grads(cell, example, lengths=lengths, backend=backend)
     for window in (2, 5):
 
-        def loss(params, xs, carry, window=window):
-            result = truncated_bptt(
+        def windows(params, xs, carry, window=window):
+            return truncated_bptt(
                 cell, params, xs, window=window, carry=carry, lengths=lengths, backend=backend
             )
-            return _scalar(cell, result), result
 
-        grads, result = jax.jit(jax.grad(loss, argnums=(0, 1, 2), has_aux=True))(*example)
+        result, grads = _differentiated(windows, example)
         _close(result, expected[0], "truncation changed a value")
         if window == 5:
             _close(grads, expected[1], "a window over everything truncated the gradient")
