@@ -14,6 +14,7 @@ PY := $(VENV)/bin/python
 PIP := $(PY) -m pip --disable-pip-version-check install -qq --no-compile
 RUN := $(VENV)/.installed-run
 DEV := $(VENV)/.installed-dev
+PEERS := $(VENV)/.installed-peers
 
 # Compiled functions are kept between runs: most of a test's time is XLA.
 export JAX_COMPILATION_CACHE_DIR ?= $(CURDIR)/.cache/jax
@@ -48,6 +49,11 @@ $(DEV): pyproject.toml | $(PY)
 	@echo "installing what development needs"
 	@$(PIP) --editable '.[dev]'
 	@touch $@ $(RUN)
+
+$(PEERS): pyproject.toml | $(PY)
+	@echo "installing what the benchmarks compare with"
+	@$(PIP) --editable '.[dev,peers]'
+	@touch $@ $(DEV) $(RUN)
 
 # ---------------------------------------------------------------------------------- the main job
 
@@ -98,8 +104,13 @@ docs: $(DEV) $(NOTEBOOKS) ## the documentation, into docs/_build/html
 	$(PY) -m sphinx -b html -W --keep-going -q docs docs/_build/html
 	@echo "docs/_build/html/index.html"
 
-bench: $(DEV) ## the benchmarks, timed
-	$(PY) -m pytest benchmarks --benchmark-enable --benchmark-only
+bench: $(PEERS) ## jaxseq beside its peers, timed: 20 to 30 minutes on two cores, and nothing else should run
+	$(PY) benchmarks/compare.py --seconds 4 --extras
+	$(PY) benchmarks/table.py --write README.md README.ko.md --page docs/benchmarks.md
+
+bench-quick: $(PEERS) ## a part of it, in about three minutes; shown, and kept out of the documentation
+	$(PY) benchmarks/compare.py --cases single ragged --sizes 32,128,64,128 1,256,256,256 \
+		--peers flax torch --seconds 2 --out build/benchmark.json --image build/benchmark.png
 
 ci: ## what CI runs
 	bash .ci/run
@@ -113,4 +124,4 @@ clean: ## remove what was built; environments and runs stay
 	rm -rf .cache
 	find jaxseq tests benchmarks tools -name __pycache__ -prune -exec rm -rf {} +
 
-.PHONY: help demo demo-full test test-all test-matrix check doctest notebooks docs bench ci format clean
+.PHONY: help demo demo-full test test-all test-matrix check doctest notebooks docs bench bench-quick ci format clean

@@ -1,43 +1,20 @@
-"""A training step and an inference over time: the backends of `scan`, and Flax's `nnx.RNN`.
+"""A training step and an inference over time, of jaxseq and of every peer that is installed.
 
-`make bench` times the grid; every test run takes each benchmark once, at one tiny size. Ratios
-between rows of one group are meaningful, absolute times only on the machine that they are from.
+Every test run takes each benchmark once, at one tiny size, and holds what it returns against the
+plain scan; ``pytest benchmarks --benchmark-enable`` times the grid. The figures of the README come
+from compare.py, which interleaves the peers.
 """
 
+import functools
+
 import jax
-import jax.numpy as jnp
+import numpy as np
+import peers
 import pytest
-from flax import nnx
 
-import jaxseq
-
-GRID = [(1, 256, 256, 256), (8, 64, 64, 256), (32, 128, 64, 128), (16, 512, 128, 256)]
+GRID = [(1, 256, 256, 256), (32, 128, 64, 128), (16, 512, 128, 256)]
 TINY = [(2, 3, 4, 5)]
-FLAX = {"elman": nnx.SimpleCell, "gru": nnx.GRUCell, "lstm": nnx.OptimizedLSTMCell}
-
-
-def ours(kind, backend, input_size, hidden_size):
-    """Returns weights and a function of weights and inputs to outputs."""
-    cell = getattr(jaxseq, kind)(input_size, hidden_size)
-
-    def run(params, xs):
-        return jaxseq.scan(cell, params, xs, backend=backend)[1]
-
-    return cell.init(jax.random.key(0)), run
-
-
-def flax(kind, input_size, hidden_size):
-    """The same of Flax, taken apart outside the step as its own guide recommends."""
-    cell = FLAX[kind](input_size, hidden_size, rngs=nnx.Rngs(0))
-    graph, params, rest = nnx.split(nnx.RNN(cell), nnx.Param, ...)
-
-    def run(params, xs):
-        # Without a carry of ours, nnx.RNN draws one from a stream that `grad` may not advance.
-        zeros = jax.numpy.zeros((len(xs), hidden_size))
-        carry = (zeros, zeros) if kind == "lstm" else zeros
-        return nnx.merge(graph, params, rest)(xs, initial_carry=carry)
-
-    return params, run
+NAMES = [name for name in peers.PEERS if name != "products"]
 
 
 def pytest_generate_tests(metafunc):
@@ -46,22 +23,53 @@ def pytest_generate_tests(metafunc):
         metafunc.parametrize("size", GRID if timed else TINY, ids=str)
 
 
-@pytest.mark.parametrize("peer", ["fused", "reference", "flax"])
-@pytest.mark.parametrize("kind", ["elman", "gru", "lstm"])
+def array(value):
+    return value.detach().cpu().numpy() if hasattr(value, "detach") else np.asarray(value)
+
+
+@functools.cache
+def build(name, case):
+    """Builds a program, or skips where there is none."""
+    program = peers.build(name, case)
+    if isinstance(program, str):
+        pytest.skip(f"{peers.PEERS[name].title}: {program}")
+    return program
+
+
+@functools.cache
+def expected(case, work):
+    """What the plain scan returns: the outputs, or the gradient of the inputs."""
+    result = getattr(build("reference", case), work)()
+    return array(result[1] if work == "train" else result)
+
+
+def run(benchmark, name, case, work):
+    """Times one program and checks what it returns."""
+    benchmark.group = f"{work} {case.kind} B, T, I, H = {case.size}"
+    # The peers were not written for the strict rules that the tests hold.
+    with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
+        function = getattr(build(name, case), work)
+        function()
+        result = benchmark(function)
+    if case.kind not in peers.PEERS[name].other_maths:
+        found = array(result[1] if work == "train" else result)
+        scale = np.abs(expected(case, work)).max()
+        np.testing.assert_allclose(found / scale, expected(case, work) / scale, atol=1e-4)
+
+
 @pytest.mark.parametrize("work", ["train", "infer"])
-def bench_scan(benchmark, work, kind, peer, size):
-    batch, steps, input_size, hidden_size = size
-    benchmark.group = f"{work} {kind} B, T, I, H = {size}"
-    xs = jax.random.normal(jax.random.key(1), (batch, steps, input_size))
-    if peer == "flax":
-        params, run = flax(kind, input_size, hidden_size)
-    else:
-        params, run = ours(kind, peer, input_size, hidden_size)
-    work_of = {
-        "infer": run,
-        "train": jax.grad(lambda params, xs: jnp.mean(run(params, xs) ** 2), argnums=(0, 1)),
-    }
-    function = jax.jit(work_of[work])
-    jax.block_until_ready(function(params, xs))
-    result = benchmark(lambda: jax.block_until_ready(function(params, xs)))
-    assert all(jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(result))
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("kind", peers.KINDS)
+def bench_scan(benchmark, kind, name, work, size):
+    run(benchmark, name, peers.Case(kind, size), work)
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name != "reference"])
+def bench_ragged_both_directions(benchmark, name, size):
+    case = peers.Case("gru", size, bidirectional=True, ragged=True)
+    run(benchmark, name, case, "train")
+
+
+def bench_products(benchmark, size):
+    result = benchmark(build("products", peers.Case("lstm", size)).train)
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(result))
