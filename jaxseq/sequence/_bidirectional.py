@@ -1,13 +1,18 @@
 """Both directions of time, side by side."""
 
+import math
 from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 
 from jaxseq._checks import error
 from jaxseq._types import Array, Inputs, Lengths, Resets
 from jaxseq.cells import Cell
+from jaxseq.sequence._arguments import check_arguments
+from jaxseq.sequence._padding import mask_and_resets
 from jaxseq.sequence._scan import scan
+from jaxseq.sequence._schedule import HOIST_UP_TO
 
 
 class Directions(NamedTuple):
@@ -91,6 +96,10 @@ def bidirectional(
                 kind=TypeError,
             )
     carry = Directions(None, None) if carry is None else carry
+    options = {"backend": backend, "remat": remat, "unroll": unroll}
+    rows = math.prod(jnp.shape(xs)[:-2])
+    if rows <= HOIST_UP_TO and backend != "reference":
+        return _in_one_loop(cell, params, xs, carry, lengths, resets, **options)
     carries, outputs = [], []
     for reverse, weights, state in zip((False, True), params, carry, strict=True):
         state, ys = scan(
@@ -101,10 +110,53 @@ def bidirectional(
             lengths=lengths,
             resets=resets,
             reverse=reverse,
-            backend=backend,
-            remat=remat,
-            unroll=unroll,
+            **options,
         )
         carries.append(state)
         outputs.append(ys)
     return Directions(*carries), jnp.concatenate(outputs, axis=-1)
+
+
+def _in_one_loop(
+    cell: Cell,
+    params: Directions,
+    xs: Any,
+    carry: Directions,
+    lengths: Any,
+    resets: Any,
+    **options: Any,
+) -> tuple[Directions, Array]:
+    """Runs both directions as one scan, mapped over weights: a product for two halves the loops.
+
+    Of a few rows, a product is bound by its start and by reading the weight, and two of them in one
+    operation share the first. Of many rows, one after the other is as fast.
+    """
+    checked = [
+        check_arguments("scan", cell, weights, xs, state, lengths, resets)
+        for weights, state in zip(params, carry, strict=True)
+    ]
+    xs, _, lengths, resets = checked[0]
+    steps = xs.shape[-2]
+    order = jnp.arange(steps, dtype=jnp.int32)
+    ends = jnp.full(xs.shape[:-2], steps, jnp.int32) if lengths is None else lengths
+    # Each row from its own last valid step; the padding stays where it is.
+    order = jnp.where(order < ends[..., None], ends[..., None] - 1 - order, order)
+
+    def turned(array):
+        index = order.reshape(order.shape + (1,) * (array.ndim - order.ndim))
+        return jnp.take_along_axis(array, index, axis=order.ndim - 1, mode="clip")
+
+    both_resets = None
+    if resets is not None:
+        _, backward = mask_and_resets(lengths, resets, steps, reverse=True)
+        both_resets = jnp.stack([resets, turned(backward)])
+    weights = jax.tree.map(lambda a, b: jnp.stack([a, b]), params.forward, params.backward)
+    states = jax.tree.map(lambda a, b: jnp.stack([a, b]), checked[0].carry, checked[1].carry)
+
+    def run(weights, xs, state, resets):
+        return scan(cell, weights, xs, carry=state, lengths=lengths, resets=resets, **options)
+
+    in_axes = (0, 0, 0, None if resets is None else 0)
+    states, ys = jax.vmap(run, in_axes)(weights, jnp.stack([xs, turned(xs)]), states, both_resets)
+    forward, backward = (jax.tree.map(lambda leaf, d=d: leaf[d], states) for d in (0, 1))
+    return Directions(forward, backward), jnp.concatenate([ys[0], turned(ys[1])], axis=-1)
