@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import jaxseq
-from jaxseq.cells import ElmanCarry, Maps, zero_carry
+from jaxseq.cells import ElmanCarry, Maps, Run, no_output_map, no_weights, zero_carry
 from jaxseq.cells._cell import check_cell
 
 
@@ -56,7 +56,7 @@ def test_six_fields_make_a_cell_that_keeps_the_padding_contract():
 
 def test_a_cell_of_six_fields_starts_afresh_from_zeros_and_has_no_maps():
     assert counter().reset is zero_carry
-    assert counter().maps is None
+    assert counter().maps is counter().unfold is counter().linear is None
 
 
 def test_zero_carry_keeps_structure_shapes_and_dtypes():
@@ -77,7 +77,38 @@ def test_cells_of_the_same_functions_are_the_same_static_argument():
 def test_the_maps_of_a_cell_are_named():
     maps = jaxseq.elman(2, 3).maps
     assert isinstance(maps, Maps)
-    assert Maps._fields == ("input", "recurrent", "update", "output", "additive")
+    fields = ("input", "recurrent", "update", "output", "weights", "additive")
+    assert Maps._fields == fields
+
+
+def test_most_cells_have_no_output_map_and_an_update_without_weights():
+    maps = jaxseq.elman(2, 3).maps
+    assert (maps.output, maps.weights) == (no_output_map, no_weights)
+    assert no_weights(3) == () and no_output_map(3, "carry") == "carry"
+
+
+def doubled(cell):
+    """A combinator of one's own: the cell, fed with twice its input."""
+
+    def step(params, carry, x):
+        return cell.step(params, carry, 2.0 * x)
+
+    def unfold(run, params, carry, xs):
+        assert isinstance(run, Run)
+        return run(cell, params, carry, 2.0 * xs)
+
+    return cell._replace(name="doubled", step=step, maps=None, unfold=unfold)
+
+
+@pytest.mark.parametrize("inner", [jaxseq.elman(2, 3), counter()], ids=["elman", "counter"])
+@pytest.mark.parametrize("backend", ["auto", "reference"])
+def test_a_combinator_of_ones_own_runs_whole_sequences(inner, backend):
+    params, xs = inner.init(jax.random.key(0)), jnp.ones((3, 4, 2))
+    options = {"lengths": jnp.array([4, 0, 2]), "resets": jnp.eye(3, 4, dtype=bool)}
+    actual = jaxseq.scan(doubled(inner), params, xs, backend=backend, **options)
+    expected = jaxseq.scan(inner, params, 2.0 * xs, backend="reference", **options)
+    for a, b in zip(jax.tree.leaves(actual), jax.tree.leaves(expected), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
 
 
 def test_something_else_is_no_cell():

@@ -106,6 +106,26 @@ def test_a_masked_projection_projects_the_state_as_it_is(x64):
     assert y is after.h and carry.state_mask.shape == (2,)
 
 
+@pytest.mark.parametrize(
+    "inner", [jaxseq.peephole_lstm(2, 3), jaxseq.layer_norm_gru(2, 3)], ids=lambda cell: cell.name
+)
+def test_the_state_of_a_cell_whose_update_reads_weights_may_be_dropped(inner, x64):
+    cell = jaxseq.dropout(inner, 0.5, state_rate=0.5)
+    params, xs, carry = example(cell, batch_shape=(2,), steps=3, dtype=np.float64)
+    ones = jax.tree.map(jnp.ones_like, carry)._replace(cell=carry.cell)
+    for start in (carry, ones):
+        results = [
+            jaxseq.scan(cell, params, xs, carry=start, backend=backend)
+            for backend in ("fused", "reference")
+        ]
+        jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-12), *results)
+    after, ys = jaxseq.scan(inner, params, xs * carry.input_mask[:, None], carry=carry.cell)
+    assert not np.allclose(ys, results[0][1]) and after.h.shape == (2, 3)
+    np.testing.assert_allclose(
+        jaxseq.scan(inner, params, xs, carry=carry.cell)[1], results[0][1], rtol=1e-12
+    )
+
+
 def test_a_reset_keeps_the_masks():
     params, _, carry = example(BOTH)
     after = BOTH.reset(params, carry)

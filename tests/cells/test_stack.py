@@ -47,7 +47,25 @@ def test_a_stack_has_the_sizes_of_its_ends():
     cell = jaxseq.stack([LOWER, UPPER])
     assert (cell.input_size, cell.output_size) == (2, 4)
     assert cell.name == "stack(gru, lstm)"
-    assert cell.maps is None
+    assert cell.maps is cell.linear is None
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+def test_each_layer_of_a_stack_runs_on_the_loop_that_suits_it(reverse, x64):
+    """One layer decomposes, one does not, and one is a linear recurrence."""
+    layers = [LOWER, jaxseq.residual(jaxseq.gru(3, 3, reset_after=False)), jaxseq.min_gru(3, 2)]
+    cell = jaxseq.stack(layers)
+    params, xs, carry = example(cell, batch_shape=(2,), steps=4, dtype=np.float64)
+    options = {
+        "lengths": jnp.array([4, 2]),
+        "resets": jnp.array([[False, False, True, False]] * 2),
+        "reverse": reverse,
+    }
+    actual = jaxseq.scan(cell, params, xs, carry=carry, **options)
+    expected = jaxseq.scan(cell, params, xs, carry=carry, backend="reference", **options)
+    assert jax.tree.structure(actual) == jax.tree.structure(expected)
+    for a, b in zip(jax.tree.leaves(actual), jax.tree.leaves(expected), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-12)
 
 
 def test_the_layers_of_a_stack_begin_apart():
@@ -96,7 +114,8 @@ def test_a_residual_cell_keeps_the_rest_of_the_cell():
     cell = jaxseq.residual(inner)
     assert (cell.init, cell.carry, cell.reset) == (inner.init, inner.carry, inner.reset)
     assert cell.name == "residual(dropout(lstm))"
-    assert jaxseq.residual(jaxseq.lstm(3, 3)).maps is None
+    assert cell.maps is cell.linear is None
+    assert jaxseq.residual(jaxseq.min_gru(3, 3)).linear is None
 
 
 def test_an_empty_stack_is_refused():

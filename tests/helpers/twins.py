@@ -80,6 +80,61 @@ def gru_step(
     return carry._replace(h=h), h
 
 
+def peephole_lstm_step(params: Any, carry: Any, x: Any) -> tuple[Any, np.ndarray]:
+    """Gers and Schmidhuber 2000: i and f see the cell before the step, o the cell after it."""
+    w = gates(params, "ifgo")
+    p_i, p_f, p_o = np.split(np.asarray(params.w_c, np.float64), 3)
+    x, h, c = (np.asarray(a, np.float64) for a in (x, carry.h, carry.c))
+    i = sigmoid(w["W_ii"] @ x + w["b_ii"] + w["W_hi"] @ h + w["b_hi"] + p_i * c)
+    f = sigmoid(w["W_if"] @ x + w["b_if"] + w["W_hf"] @ h + w["b_hf"] + p_f * c)
+    g = np.tanh(w["W_ig"] @ x + w["b_ig"] + w["W_hg"] @ h + w["b_hg"])
+    c = f * c + i * g
+    o = sigmoid(w["W_io"] @ x + w["b_io"] + w["W_ho"] @ h + w["b_ho"] + p_o * c)
+    h = o * np.tanh(c)
+    return carry._replace(h=h, c=c), h
+
+
+def layer_norm(z: np.ndarray, gain: Any, bias: Any, epsilon: float) -> np.ndarray:
+    """Ba, Kiros and Hinton 2016: to mean 0 and variance 1, then a gain and a bias."""
+    gain, bias = np.asarray(gain, np.float64), np.asarray(bias, np.float64)
+    return gain * (z - np.mean(z)) / np.sqrt(np.var(z) + epsilon) + bias
+
+
+def layer_norm_lstm_step(
+    params: Any, carry: Any, x: Any, *, epsilon: float = 1e-5
+) -> tuple[Any, np.ndarray]:
+    """Ba, Kiros and Hinton 2016: both products over all gates, and c where the output sees it."""
+    w_ih, w_hh, x, h, c = (
+        np.asarray(a, np.float64) for a in (params.w_ih, params.w_hh, x, carry.h, carry.c)
+    )
+    of_x = layer_norm(w_ih @ x, params.gain_ih, params.b_ih, epsilon)
+    of_h = layer_norm(w_hh @ h, params.gain_hh, params.b_hh, epsilon)
+    i, f, g, o = np.split(of_x + of_h, 4)
+    c = sigmoid(f) * c + sigmoid(i) * np.tanh(g)
+    h = sigmoid(o) * np.tanh(layer_norm(c, params.gain_c, params.b_c, epsilon))
+    return carry._replace(h=h, c=c), h
+
+
+def layer_norm_gru_step(
+    params: Any, carry: Any, x: Any, *, epsilon: float = 1e-5
+) -> tuple[Any, np.ndarray]:
+    """Ba, Kiros and Hinton 2016: r and z together, n apart, the reset after the norm."""
+    x, h = np.asarray(x, np.float64), np.asarray(carry.h, np.float64)
+    of_x = np.asarray(params.w_ih, np.float64) @ x
+    of_h = np.asarray(params.w_hh, np.float64) @ h
+    gates, candidate = slice(0, 2 * len(h)), slice(2 * len(h), None)
+    rz, n = 0.0, []
+    for z, gain, bias in (
+        (of_x, params.gain_ih, params.b_ih),
+        (of_h, params.gain_hh, params.b_hh),
+    ):
+        rz = rz + layer_norm(z[gates], gain[gates], bias[gates], epsilon)
+        n.append(layer_norm(z[candidate], gain[candidate], bias[candidate], epsilon))
+    r, z = np.split(sigmoid(rz), 2)
+    h = (1.0 - z) * np.tanh(n[0] + r * n[1]) + z * h
+    return carry._replace(h=h), h
+
+
 def sequence(
     step: Step,
     params: Any,

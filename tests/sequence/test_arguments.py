@@ -186,7 +186,10 @@ def test_resets_of_another_shape(shape, untyped):
 
 @pytest.mark.parametrize("backend", ["fast", "AUTO", None])
 def test_a_backend_that_does_not_exist(backend, untyped):
-    message = f"scan: `backend` must be one of 'auto', 'fused', 'reference', but it is {backend!r}."
+    message = (
+        "scan: `backend` must be one of 'auto', 'associative', 'fused', 'reference', "
+        f"but it is {backend!r}."
+    )
     refused(ValueError, message, backend=backend)
 
 

@@ -33,6 +33,40 @@ def test_both_directions_are_two_scans(options):
     jax.tree.map(np.testing.assert_array_equal, actual, expected)
 
 
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"lengths": LENGTHS[1:]}, {"resets": RESETS[:2]}, {"lengths": LENGTHS[::2], "remat": 2}],
+    ids=["full", "ragged", "resets", "kept apart"],
+)
+def test_a_few_rows_in_one_loop_are_two_scans(options, x64):
+    cell = jaxseq.gru(2, 3)
+    forward, xs, before = example(cell, batch_shape=(2,), steps=5, seed=0, dtype=np.float64)
+    backward, _, after = example(cell, batch_shape=(2,), steps=5, seed=1, dtype=np.float64)
+    point = Directions(forward, backward), xs, Directions(before, after)
+
+    def loss(point, backend):
+        params, xs, carry = point
+        result = jaxseq.bidirectional(cell, params, xs, carry=carry, backend=backend, **options)
+        return sum(jnp.sum(jnp.sin(leaf)) for leaf in jax.tree.leaves(result)), result
+
+    one, two = (
+        jax.jit(jax.value_and_grad(lambda point, b=b: loss(point, b), has_aux=True))(point)
+        for b in ("auto", "reference")
+    )
+    assert jax.tree.structure(one) == jax.tree.structure(two)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-12), one, two)
+
+
+def test_a_few_rows_run_in_one_loop_and_many_in_two():
+    def loops(batch):
+        xs = jnp.zeros((batch, 5, 2))
+        return str(jax.make_jaxpr(lambda xs: jaxseq.bidirectional(CELL, PARAMS, xs))(xs)).count(
+            "scan["
+        )
+
+    assert loops(1) == 1 and loops(3) == 2
+
+
 def test_without_a_carry_both_directions_begin_at_zero():
     zeros = CELL.carry(FORWARD, (3,))
     expected = jaxseq.bidirectional(CELL, PARAMS, XS, carry=Directions(zeros, zeros))

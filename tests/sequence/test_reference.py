@@ -1,4 +1,4 @@
-"""The specification (and its fast twin) against the textbook, over any shape; masks; memory."""
+"""The specification (and its fast twin) against the textbook, over any shape; memory."""
 
 import jax
 import jax.numpy as jnp
@@ -10,7 +10,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import jaxseq
-from jaxseq.sequence import _reference
 
 TWINS = {
     "elman": (jaxseq.elman(1, 3), twins.elman_step),
@@ -44,41 +43,6 @@ def test_a_scan_is_the_textbooks_over_any_shape(data):
         actual = jaxseq.scan(cell, params, xs, carry=carry, **options)
     for a, b in zip(jax.tree.leaves(actual), jax.tree.leaves(expected), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-11, atol=1e-13)
-
-
-def test_a_mask_counts_the_valid_steps_and_a_reset_in_the_padding_does_not_count():
-    lengths = jnp.array([[3, 0], [1, 2]])
-    resets = jnp.ones((2, 2, 3), bool)
-    valid, counted = _reference.mask_and_resets(lengths, resets, 3, reverse=False)
-    assert valid.astype(int).tolist() == [[[1, 1, 1], [0, 0, 0]], [[1, 0, 0], [1, 1, 0]]]
-    np.testing.assert_array_equal(counted, valid)
-
-
-def test_reversed_a_fresh_start_falls_on_the_last_step_of_a_piece():
-    resets = jnp.array([True, False, True, True])
-    valid, moved = _reference.mask_and_resets(None, resets, 4, reverse=True)
-    assert valid is None
-    assert moved.tolist() == [False, True, True, False]
-    _, moved = _reference.mask_and_resets(jnp.array(3), resets, 4, reverse=True)
-    assert moved.tolist() == [False, True, False, False]
-
-
-def test_without_lengths_and_resets_there_is_no_mask():
-    assert _reference.mask_and_resets(None, None, 4, reverse=True) == (None, None)
-
-
-@pytest.mark.parametrize("batch_axes", [0, 1, 2])
-def test_the_time_axis_goes_to_the_front_and_back(batch_axes):
-    xs = jnp.ones((2, 3, 4, 5)[: batch_axes + 2])
-    moved = _reference.time_major(xs, batch_axes)
-    assert moved.shape[0] == xs.shape[batch_axes]
-    assert _reference.batch_major(moved, batch_axes).shape == xs.shape
-
-
-def test_select_chooses_every_leaf():
-    yes, no = {"a": jnp.ones(2), "b": jnp.ones(())}, {"a": jnp.zeros(2), "b": jnp.zeros(())}
-    assert _reference.select(jnp.asarray(True), yes, no)["a"].tolist() == [1.0, 1.0]
-    assert _reference.select(jnp.asarray(False), yes, no)["b"] == 0.0
 
 
 def test_a_bad_number_in_a_carry_that_a_reset_replaces_reaches_no_gradient():

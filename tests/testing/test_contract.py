@@ -1,13 +1,13 @@
 """The main suite: every cell and wrapper against every check, and checks that do catch errors."""
 
-import functools
-
 import jax
 import jax.numpy as jnp
 import pytest
 
 import jaxseq
 from jaxseq import testing
+
+ZONEOUT = jaxseq.zoneout(jaxseq.lstm(2, 3), 0.25, cell_rate=0.5)
 
 CELLS = {
     "elman": jaxseq.elman(2, 3),
@@ -16,12 +16,19 @@ CELLS = {
     "lstm with a projection": jaxseq.lstm(2, 3, proj_size=2),
     "gru": jaxseq.gru(2, 3),
     "gru, reset before": jaxseq.gru(2, 3, reset_after=False),
+    "peephole lstm": jaxseq.peephole_lstm(2, 3),
+    "layer norm lstm": jaxseq.layer_norm_lstm(2, 3),
+    "layer norm gru": jaxseq.layer_norm_gru(2, 3),
     "stack": jaxseq.stack([jaxseq.gru(2, 3), jaxseq.lstm(3, 2)]),
     "residual": jaxseq.residual(jaxseq.lstm(3, 3)),
     "dropout": jaxseq.dropout(jaxseq.lstm(2, 3), 0.5, state_rate=0.25),
     "dropout of the inputs alone": jaxseq.dropout(jaxseq.gru(2, 3, reset_after=False), 0.5),
+    "zoneout": ZONEOUT,
     "stack of wrapped cells": jaxseq.stack(
         [jaxseq.dropout(jaxseq.gru(2, 3), 0.5), jaxseq.residual(jaxseq.elman(3, 3))]
+    ),
+    "stack with zoneout and dropout": jaxseq.stack(
+        [jaxseq.elman(2, 3), jaxseq.dropout(jaxseq.zoneout(jaxseq.gru(3, 2), 0.25), 0.5)]
     ),
 }
 
@@ -30,6 +37,17 @@ CELLS = {
 @pytest.mark.parametrize("name", CELLS)
 def test_every_cell_keeps_the_contract(name, check, x64):
     check(CELLS[name], "reference")
+
+
+@pytest.mark.parametrize("name", ["padding_never_matters", "resets_are_separate_sequences"])
+def test_evaluation_keeps_the_contract_too(name, x64):
+    """The table's rows are in training: an example's carry is made with a key."""
+
+    def without_key(params, batch_shape=(), *, key=None):
+        return ZONEOUT.carry(params, batch_shape)
+
+    (check,) = (check for check in testing.CHECKS if check.__name__ == name)
+    check(ZONEOUT._replace(carry=without_key), "reference")
 
 
 def test_float32_keeps_the_contract_too():
@@ -61,6 +79,21 @@ def _widening_step(params, carry, x):
     return carry._replace(h=carry.h.astype(jnp.float64)), y
 
 
+def _drifting_step(params, carry, x):
+    """Steps well, but for a key of large numbers that counts the calls."""
+    _drifting_step.calls += 1
+    inner, y = jaxseq.elman(2, 3).step(params, carry["cell"], x)
+    return {"cell": inner, "key": carry["key"] + jnp.uint32(_drifting_step.calls)}, y
+
+
+_drifting_step.calls = 0
+
+
+def _drifting_carry(params, batch_shape=(), *, key=None):
+    inner = jaxseq.elman(2, 3).carry(params, batch_shape)
+    return {"cell": inner, "key": jnp.full((*batch_shape, 2), 2**31, jnp.uint32)}
+
+
 @pytest.mark.parametrize(
     ("cell", "failing"),
     [
@@ -78,8 +111,19 @@ def _widening_step(params, carry, x):
             ),
             None,
         ),
+        (_broken(reset=lambda params, carry: carry), "resets_are_separate_sequences"),
+        (_broken(step=_drifting_step, carry=_drifting_carry, maps=None), "scan_is_a_python_loop"),
     ],
-    ids=["output size", "dtype", "hidden state", "cut gradient", "other maps", "own reset"],
+    ids=[
+        "output size",
+        "dtype",
+        "hidden state",
+        "cut gradient",
+        "other maps",
+        "own reset",
+        "no reset",
+        "drifting key",
+    ],
 )
 def test_a_broken_cell_is_caught_by_name(cell, failing, x64):
     if failing is None:
@@ -94,9 +138,23 @@ def test_a_step_that_is_not_its_maps_is_caught_where_the_maps_run(x64):
         testing.check_cell(_broken(step=_stopped_step), backend="fused")
 
 
-def test_an_example_is_the_same_for_the_same_seed():
-    cell = jaxseq.elman(1, 2)
-    draw = functools.partial(testing.random_example, cell)
-    first, again, other = draw(), draw(), draw(seed=1)
-    assert (first[1] == again[1]).all()
-    assert not (first[1] == other[1]).any()
+def _clock_step(params, carry, x):
+    """Steps well, and counts its steps, which a reset leaves alone."""
+    inner, y = jaxseq.elman(2, 3).step(params, carry["cell"], x)
+    return {"cell": inner, "steps": carry["steps"] + 1}, y
+
+
+def _clock_carry(params, batch_shape=(), *, key=None):
+    inner = jaxseq.elman(2, 3).carry(params, batch_shape)
+    return {"cell": inner, "steps": jnp.zeros(batch_shape, jnp.int32)}
+
+
+def _clock_reset(params, carry):
+    return {"cell": jax.tree.map(jnp.zeros_like, carry["cell"]), "steps": carry["steps"]}
+
+
+@pytest.mark.parametrize("reset", [_clock_reset, jaxseq.cells.zero_carry], ids=["on", "back"])
+def test_a_reset_may_leave_a_clock_or_set_it_back(reset, x64):
+    cell = _broken(step=_clock_step, carry=_clock_carry, reset=reset, maps=None)
+    (check,) = (c for c in testing.CHECKS if c.__name__ == "resets_are_separate_sequences")
+    check(cell, "reference")

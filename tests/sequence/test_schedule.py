@@ -1,0 +1,107 @@
+"""The rule of the schedules by size, and schedules that are set by hand."""
+
+import jax
+import jax.numpy as jnp
+import pytest
+
+import jaxseq
+from jaxseq.sequence._schedule import (
+    LARGE,
+    WINDOWS,
+    Schedule,
+    Schedules,
+    choose_schedules,
+    even_window,
+    overridden,
+    override,
+)
+
+WHOLE = Schedule(hoist=True)
+IN_LOOP = Schedule(hoist=False)
+
+
+@pytest.mark.parametrize(
+    ("steps", "window"),
+    [(512, 64), (64, 64), (100, 50), (35, 35), (16, 16), (15, None), (101, None), (0, 64)],
+)
+def test_a_window_is_the_longest_that_leaves_no_rest(steps, window):
+    assert even_window(steps) == window
+    assert window is None or steps % window == 0
+
+
+@pytest.mark.parametrize("additive", [False, True])
+@pytest.mark.parametrize("batch", [1, 2])
+def test_of_few_rows_the_products_of_all_steps_are_one(batch, additive):
+    schedules = choose_schedules(batch, 4096, 4 * 512 * 4, additive=additive)
+    assert schedules == Schedules(WHOLE, WHOLE)
+
+
+def test_from_a_few_rows_on_the_products_stay_in_the_loop():
+    assert choose_schedules(3, 128, 64, additive=False) == Schedules(IN_LOOP, IN_LOOP)
+
+
+@pytest.mark.parametrize(
+    ("steps", "infer"),
+    [
+        (50, WHOLE),
+        (64, WHOLE),
+        (128, Schedule(hoist=True, window=64)),
+        (100, Schedule(hoist=True, window=50)),
+        (101, IN_LOOP),  # a rest would be another loop to compile
+    ],
+)
+def test_an_additive_cell_that_nobody_differentiates_hoists_a_window(steps, infer):
+    schedules = choose_schedules(16, steps, 64, additive=True)
+    assert schedules == Schedules(infer, IN_LOOP)
+
+
+@pytest.mark.parametrize("additive", [False, True])
+def test_a_large_buffer_of_a_training_step_is_cut_into_windows(additive):
+    steps, batch = 128, 16
+    size = LARGE // (batch * steps)
+    below = choose_schedules(batch, steps, size - 1, additive=additive)
+    above = choose_schedules(batch, steps, size, additive=additive)
+    assert (below.train, above.train) == (IN_LOOP, Schedule(hoist=False, window=64))
+    assert below.infer == above.infer
+    longest = WINDOWS[0]
+    assert choose_schedules(batch, longest, LARGE, additive=additive).train == IN_LOOP
+    assert choose_schedules(batch, 101, LARGE, additive=additive).train == IN_LOOP
+
+
+def test_schedules_are_set_by_hand_for_what_begins_inside_alone():
+    assert overridden() is None
+    with override(WHOLE, IN_LOOP):
+        assert overridden() == Schedules(WHOLE, IN_LOOP)
+        with override(IN_LOOP, WHOLE):
+            assert overridden() == Schedules(IN_LOOP, WHOLE)
+        assert overridden() == Schedules(WHOLE, IN_LOOP)
+    assert overridden() is None
+
+
+def stopped():
+    with override(WHOLE, WHOLE):
+        raise KeyboardInterrupt
+
+
+def test_an_error_inside_leaves_no_schedule_behind():
+    with pytest.raises(KeyboardInterrupt):
+        stopped()
+    assert overridden() is None
+
+
+def products_in_loops(schedule):
+    """How many products stand in the loops of a scan that nobody differentiates."""
+    cell = jaxseq.gru(2, 3)
+    params = jax.eval_shape(cell.init, jax.random.key(0))
+    with override(schedule, schedule):
+        text = str(
+            jax.make_jaxpr(lambda params: jaxseq.scan(cell, params, jnp.ones((4, 5, 2))))(params)
+        )
+    return text.count("dot_general"), text.count("scan[")
+
+
+def test_a_schedule_moves_the_inputs_product_out_of_the_loop_or_into_windows():
+    """Two products and one loop; a rest of a window is another loop, in which both are again."""
+    assert products_in_loops(WHOLE) == products_in_loops(IN_LOOP) == (2, 1)
+    assert products_in_loops(Schedule(hoist=True, window=2)) == (4, 3)
+    assert products_in_loops(Schedule(hoist=True, window=5)) == (2, 1)
