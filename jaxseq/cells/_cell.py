@@ -8,6 +8,7 @@ import jax.numpy as jnp
 
 from jaxseq._checks import error
 from jaxseq._types import Array, PyTree
+from jaxseq.cells._linear import Linear
 
 
 def no_weights(params: PyTree) -> tuple[()]:
@@ -203,7 +204,7 @@ class Cell(NamedTuple):
     reset: Callable[[Any, Any], Any] = zero_carry
     maps: Maps | None = None
     unfold: Callable[..., tuple[Any, Array]] | None = None
-    linear: Any = None
+    linear: Linear | None = None
 
 
 def check_cell(where: str, cell: Any) -> None:

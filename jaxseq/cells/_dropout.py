@@ -130,7 +130,8 @@ def dropout(cell: Cell, rate: float, *, state_rate: float = 0.0) -> Cell:
             return carry._replace(cell=inner), y
         z_x = maps.input(params, x)
         z_h = maps.recurrent(params, carry.state_mask * carry.cell.h)
-        inner = maps.output(params, maps.update(z_x, z_h, carry.cell))
+        after = maps.update(z_x, z_h, carry.cell, *maps.weights(params))
+        inner = maps.output(params, after)
         return carry._replace(cell=inner), inner.h
 
     def unfold(

@@ -137,10 +137,10 @@ def _in_one_loop(
     ]
     xs, _, lengths, resets = checked[0]
     steps = xs.shape[-2]
-    order = jnp.arange(steps, dtype=jnp.int32)
-    ends = jnp.full(xs.shape[:-2], steps, jnp.int32) if lengths is None else lengths
+    order = jax.lax.broadcasted_iota(jnp.int32, xs.shape[:-1], xs.ndim - 2)
+    ends = jnp.asarray(steps, jnp.int32) if lengths is None else lengths[..., None]
     # Each row from its own last valid step; the padding stays where it is.
-    order = jnp.where(order < ends[..., None], ends[..., None] - 1 - order, order)
+    order = jnp.where(order < ends, ends - 1 - order, order)
 
     def turned(array):
         index = order.reshape(order.shape + (1,) * (array.ndim - order.ndim))

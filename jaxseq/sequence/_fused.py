@@ -134,9 +134,6 @@ def run(
         return after, (after.h, Residuals(before, *kept))
 
     def body(carry, inputs):
-        if schedule.hoist:
-            # Inside a fusion with slices of gates, reading one step of a buffer is not vectorised.
-            inputs = inputs._replace(xs=jax.lax.optimization_barrier(inputs.xs))
         params = jax.tree.map(jnp.transpose, turned)
         return loop.over(example, (PER_ROW, 0, 0))(shared._replace(params=params), carry, inputs)
 

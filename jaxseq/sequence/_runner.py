@@ -14,7 +14,7 @@ from jaxseq.sequence._fused import Inputs, Loop, Shared, check_step, fused_loop
 from jaxseq.sequence._linear import run_linear
 from jaxseq.sequence._padding import batch_major, mask_and_resets, time_major, zero_padding
 from jaxseq.sequence._reference import run_reference
-from jaxseq.sequence._schedule import WINDOWS, Schedules, choose_schedules
+from jaxseq.sequence._schedule import TRAIN_WINDOWS, Schedules, choose_schedules
 from jaxseq.sequence._windows import scan_windows
 
 
@@ -179,7 +179,7 @@ class Runner:
             )
         states_only = self.options.window == 1
         if states_only:  # what is computed again from the states is computed for a window
-            window = min(xs.shape[0], WINDOWS[0]) or None
+            window = min(xs.shape[0], TRAIN_WINDOWS[0]) or None
             schedules = schedules._replace(train=schedules.train._replace(window=window))
         return Loop(
             maps=cell.maps,

@@ -50,10 +50,13 @@ def scan(
         outputs stay in the order of the inputs.
       backend: ``"reference"`` is :func:`jax.lax.scan` over the vmapped step, the specification;
         ``"fused"`` takes the inputs' products and all weight gradients out of the loop, for cells
-        that decompose; ``"auto"`` chooses the fastest that can run.
-      remat: what the backward pass finds kept: None for everything; a number k for every k-th
-        carry, with the steps in between computed again (1: every carry); ``"sqrt"`` for k near
-        sqrt(T), whose memory grows like sqrt(T). Values do not change.
+        that decompose and for linear recurrences; ``"associative"`` runs linear recurrences in
+        log2(T) rounds; ``"auto"`` chooses for each cell the fastest that can run, and
+        :func:`jaxseq.plan` says which.
+      remat: what the backward pass finds kept: None for everything that it reads; 1 for every
+        state, from which a fused loop maps a window of steps again in one product; a number k for
+        every k-th state, with the steps in between run again; ``"sqrt"`` for k near sqrt(T), whose
+        memory grows like sqrt(T). Values do not change.
       unroll: steps in one iteration of the loop. Values do not change.
 
     Returns:

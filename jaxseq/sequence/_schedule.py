@@ -45,18 +45,20 @@ def overridden() -> Schedules | None:
 
 # The sweep is benchmarks/sweep.py; what it measured, benchmarks/results/schedule_sweep.json.
 HOIST_UP_TO = 2  # rows
-WINDOWS = range(64, 15, -1)  # steps
-LARGE = 16 * 2**20  # bytes of the maps' values
+INFER_WINDOWS = range(32, 7, -1)  # steps
+TRAIN_WINDOWS = range(64, 15, -1)
+SMALL, LARGE = 4 * 2**20, 16 * 2**20  # bytes of the maps' values
 
 
-def even_window(steps: int) -> int | None:
+def even_window(steps: int, windows: range) -> int | None:
     """Returns the longest window that leaves no rest, or None: a rest is another loop to compile.
 
     Example:
-      >>> even_window(512), even_window(100), even_window(101)
-      (64, 50, None)
+      >>> [even_window(steps, TRAIN_WINDOWS) for steps in (512, 100, 101, 40)]
+      [64, 50, None, 20]
     """
-    return next((window for window in WINDOWS if steps % window == 0), None)
+    shorter = (window for window in windows if window < steps)
+    return next((window for window in shorter if steps % window == 0), None)
 
 
 def choose_schedules(batch: int, steps: int, size: int, *, additive: bool) -> Schedules:
@@ -82,10 +84,11 @@ def choose_schedules(batch: int, steps: int, size: int, *, additive: bool) -> Sc
     """
     if batch <= HOIST_UP_TO:
         return Schedules(Schedule(hoist=True), Schedule(hoist=True))
-    window = even_window(steps)
-    short = steps <= WINDOWS[0]
-    infer = Schedule(hoist=additive and (short or window is not None), window=None)
-    if infer.hoist and not short:
-        infer = infer._replace(window=window)
-    large = batch * steps * size >= LARGE
-    return Schedules(infer, Schedule(hoist=False, window=window if large and not short else None))
+    values = batch * steps * size
+    train = Schedule(False, even_window(steps, TRAIN_WINDOWS) if values >= LARGE else None)
+    if not additive:
+        return Schedules(Schedule(hoist=False), train)
+    if values <= SMALL:
+        return Schedules(Schedule(hoist=True), train)
+    window = even_window(steps, INFER_WINDOWS)
+    return Schedules(Schedule(hoist=window is not None, window=window), train)
