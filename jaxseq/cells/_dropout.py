@@ -134,9 +134,7 @@ def dropout(cell: Cell, rate: float, *, state_rate: float = 0.0) -> Cell:
         inner = maps.output(params, after)
         return carry._replace(cell=inner), inner.h
 
-    def unfold(
-        run: Run, params: Any, carry: DropoutCarry, xs: Array
-    ) -> tuple[DropoutCarry, Array]:
+    def unfold(run: Run, params: Any, carry: DropoutCarry, xs: Array) -> tuple[DropoutCarry, Array]:
         mask = None if maps is None else carry.state_mask
         xs = carry.input_mask[None] * xs
         inner, ys = run(cell, params, carry.cell, xs, state_mask=mask)

@@ -46,13 +46,13 @@ class Shared(NamedTuple):
     """What a loop reads at every step: the weights, and a mask on the state that they map."""
 
     params: PyTree
-    state_mask: Array | None
+    state_mask: Any  # an Array or None
 
 
 class Inputs(NamedTuple):
     """What a loop reads at each step, time first."""
 
-    xs: Array
+    xs: Any  # an Array, [T, *batch, I]
     valid: Array | None
     resets: Array | None
     hold: PyTree

@@ -215,6 +215,7 @@ def coefficients(
     carry: PyTree,
 ) -> tuple[Steps, Number]:
     """Returns what multiplies the state at each step, and what is then added to it."""
+    assert cell.linear is not None  # the choice of the backend saw to it
     xs, valid, resets = inputs
     axes = xs.ndim - 1
     out_axes = (None if form.constant else 0, 0)
@@ -264,6 +265,7 @@ def run_linear(
     if valid is not None and resets is not None:
         resets = resets & valid
     linear = cell.linear
+    assert linear is not None  # the choice of the backend saw to it
     form = Form(linear.complex, linear.constant, reverse, associative, unroll)
     steps, b = coefficients(cell, form, params, (xs, valid, resets), carry)
     leaves, structure = jax.tree.flatten(carry)

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 from jax.extend import core
 
-from jaxseq._types import Array, Inputs, Lengths, PyTree, Resets
+from jaxseq._types import Inputs, Lengths, PyTree, Resets
 from jaxseq.cells import Cell
 from jaxseq.sequence._arguments import (
     Arguments,
@@ -195,8 +195,12 @@ def _works(run: Callable, arguments: tuple) -> tuple[Work, Work, int]:
     backward = jax.make_jaxpr(lambda back, cotangents: back(cotangents))(back, cotangents)
     given = {*kept.jaxpr.invars, *kept.jaxpr.constvars}
     between = {var for var in kept.jaxpr.outvars if isinstance(var, core.Var) and var not in given}
-    kept_bytes = sum(var.aval.size * var.aval.dtype.itemsize for var in between)
+    kept_bytes = sum(_bytes(var.aval) for var in between)
     return _work(forward.jaxpr), _work(backward.jaxpr), kept_bytes
+
+
+def _bytes(array: Any) -> int:
+    return array.size * array.dtype.itemsize
 
 
 def _cotangent(leaf: jax.ShapeDtypeStruct) -> jax.ShapeDtypeStruct:
