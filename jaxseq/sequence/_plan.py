@@ -30,6 +30,10 @@ class Work(NamedTuple):
       loop_operations: operations in the bodies of its innermost loops, as JAX states them, before
         XLA fuses them; what a step costs beside its products grows with them.
       flops: of all its matrix products, two for each multiplication and addition.
+
+    Example:
+      >>> Work(loop_operations=10, flops=2 * 3 * 4).flops
+      24
     """
 
     loop_operations: int

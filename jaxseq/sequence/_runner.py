@@ -79,6 +79,13 @@ class Layer(NamedTuple):
       why: the reason for the backend.
       schedules: where the products of the inputs run, without and with a derivative; None for a
         backend that has no such choice.
+
+    Example:
+      >>> import jax, jax.numpy as jnp, jaxseq
+      >>> cell = jaxseq.gru(3, 4)
+      >>> plan = jaxseq.plan(cell, cell.init(jax.random.key(0)), jnp.ones((2, 5, 3)))
+      >>> plan.layers[0].cell, plan.layers[0].schedules.infer.hoist
+      ('gru', True)
     """
 
     cell: str
@@ -132,7 +139,8 @@ class Runner:
                 f"a mask or a hold on the state needs a cell with maps, but {cell.name} has none",
             )
         if cell.unfold is not None:
-            return cell.unfold(self, params, carry, xs)
+            carry, ys = cell.unfold(self, params, carry, xs)
+            return carry, zero_padding(self.valid, ys)
         backend, why = choose(options.where, options.backend, cell)
         direction = {"reverse": options.reverse, "unroll": options.unroll}
         if cell.linear is not None or backend == "reference":

@@ -12,6 +12,10 @@ class Schedule(NamedTuple):
       hoist: whether the inputs' products of all steps of a window are one product before its loop,
         rather than one in each step.
       window: how many steps are laid out together; None for all.
+
+    Example:
+      >>> Schedule(hoist=True)
+      Schedule(hoist=True, window=None)
     """
 
     hoist: bool
@@ -19,7 +23,16 @@ class Schedule(NamedTuple):
 
 
 class Schedules(NamedTuple):
-    """The schedule of a program that nobody differentiates, and of one that somebody does."""
+    """The schedules of one loop.
+
+    Attributes:
+      infer: of a program that nobody differentiates.
+      train: of one that somebody does.
+
+    Example:
+      >>> Schedules(infer=Schedule(hoist=True), train=Schedule(hoist=False)).train.hoist
+      False
+    """
 
     infer: Schedule
     train: Schedule

@@ -20,7 +20,9 @@ HINT = 'Hint: leave it at "auto", which runs each cell on the fastest loop that 
 def runner(lengths=None, *, reverse=False):
     """A run over two rows of three steps."""
     options = _runner.Options("f", "auto", reverse, window=None, unroll=1)
-    valid = None if lengths is None else jnp.arange(3)[:, None] < jnp.asarray(lengths)
+    valid = None
+    if lengths is not None:
+        valid = jnp.asarray(np.arange(3)[:, None] < np.array(lengths))
     return _runner.Runner(options, jnp.ones((3, 2, 2)), valid, None)
 
 
@@ -93,7 +95,9 @@ def test_a_named_loop_that_cannot_run_a_cell_refuses_it_by_name(backend, cell, m
 
 
 @pytest.mark.parametrize("given", ["state_mask", "hold"])
-@pytest.mark.parametrize("inner", [NEITHER, LINEAR, jaxseq.stack([DECOMPOSES])], ids=str)
+@pytest.mark.parametrize(
+    "inner", [NEITHER, LINEAR, jaxseq.stack([DECOMPOSES])], ids=lambda cell: cell.name
+)
 def test_only_a_cell_with_maps_has_its_state_masked_or_held(inner, given):
     """A combinator that asks for more than the cell inside can do is told so."""
 
@@ -130,7 +134,7 @@ def test_a_run_counts_the_steps_before_each_in_its_own_order(lengths, reverse, b
 
 
 @pytest.mark.parametrize("backend", ["auto", "reference"])
-@pytest.mark.parametrize("cell", [DECOMPOSES, NEITHER, LINEAR], ids=str)
+@pytest.mark.parametrize("cell", [DECOMPOSES, NEITHER, LINEAR], ids=["fused", "plain", "linear"])
 def test_outputs_in_the_padding_are_zero_and_a_row_of_length_zero_keeps_its_carry(cell, backend):
     params = cell.init(jax.random.key(0))
     carry = jax.tree.map(jnp.ones_like, cell.carry(params, (2,)))
@@ -140,3 +144,20 @@ def test_outputs_in_the_padding_are_zero_and_a_row_of_length_zero_keeps_its_carr
     )
     assert np.isfinite(ys).all() and not np.any(ys[1]) and not np.any(ys[0, 2])
     assert np.all(jax.tree.leaves(after)[0][1] == 1.0)
+
+
+def test_what_a_combinator_adds_to_the_padding_is_taken_away():
+    cell = jaxseq.gru(2, 2)
+
+    def step(params, carry, x):
+        carry, y = cell.step(params, carry, x)
+        return carry, y + 1
+
+    def unfold(run, params, carry, xs):
+        carry, ys = run(cell, params, carry, xs)
+        return carry, ys + 1
+
+    raised = cell._replace(name="raised", step=step, maps=None, unfold=unfold)
+    params, xs = cell.init(jax.random.key(0)), jnp.ones((1, 3, 2))
+    _, ys = jaxseq.scan(raised, params, xs, lengths=jnp.array([1]))
+    assert (ys[0, 0] != 0).all() and (ys[0, 1:] == 0).all()

@@ -6,8 +6,11 @@ import pytest
 
 import jaxseq
 from jaxseq.sequence._schedule import (
+    HOIST_UP_TO,
+    INFER_WINDOWS,
     LARGE,
-    WINDOWS,
+    SMALL,
+    TRAIN_WINDOWS,
     Schedule,
     Schedules,
     choose_schedules,
@@ -22,50 +25,54 @@ IN_LOOP = Schedule(hoist=False)
 
 @pytest.mark.parametrize(
     ("steps", "window"),
-    [(512, 64), (64, 64), (100, 50), (35, 35), (16, 16), (15, None), (101, None), (0, 64)],
+    [(512, 64), (64, 32), (100, 50), (35, None), (38, 19), (16, None), (101, None), (0, None)],
 )
-def test_a_window_is_the_longest_that_leaves_no_rest(steps, window):
-    assert even_window(steps) == window
-    assert window is None or steps % window == 0
+def test_a_window_is_the_longest_of_several_that_leaves_no_rest(steps, window):
+    assert even_window(steps, range(64, 15, -1)) == window
 
 
 @pytest.mark.parametrize("additive", [False, True])
-@pytest.mark.parametrize("batch", [1, 2])
+@pytest.mark.parametrize("batch", [1, HOIST_UP_TO])
 def test_of_few_rows_the_products_of_all_steps_are_one(batch, additive):
     schedules = choose_schedules(batch, 4096, 4 * 512 * 4, additive=additive)
     assert schedules == Schedules(WHOLE, WHOLE)
 
 
-def test_from_a_few_rows_on_the_products_stay_in_the_loop():
-    assert choose_schedules(3, 128, 64, additive=False) == Schedules(IN_LOOP, IN_LOOP)
+@pytest.mark.parametrize("size", [1, LARGE])
+def test_from_a_few_rows_on_the_products_stay_in_the_loop(size):
+    schedules = choose_schedules(HOIST_UP_TO + 1, 1, size, additive=False)
+    assert schedules == Schedules(IN_LOOP, IN_LOOP)
 
 
-@pytest.mark.parametrize(
-    ("steps", "infer"),
-    [
-        (50, WHOLE),
-        (64, WHOLE),
-        (128, Schedule(hoist=True, window=64)),
-        (100, Schedule(hoist=True, window=50)),
+def test_an_additive_cell_that_nobody_differentiates_hoists_what_is_small():
+    rows, steps = HOIST_UP_TO + 1, 101
+    size = SMALL // (rows * steps)
+    schedules = choose_schedules(rows, steps, size, additive=True)
+    assert schedules == Schedules(WHOLE, IN_LOOP)
+    assert choose_schedules(rows, steps, size + 1, additive=True).infer != WHOLE
+
+
+def test_of_what_is_not_small_it_hoists_a_window_if_that_leaves_no_rest():
+    longest = INFER_WINDOWS[0]
+    for steps, infer in (
+        (4 * longest, Schedule(hoist=True, window=longest)),
+        (INFER_WINDOWS[-1] - 1, IN_LOOP),
         (101, IN_LOOP),  # a rest would be another loop to compile
-    ],
-)
-def test_an_additive_cell_that_nobody_differentiates_hoists_a_window(steps, infer):
-    schedules = choose_schedules(16, steps, 64, additive=True)
-    assert schedules == Schedules(infer, IN_LOOP)
+    ):
+        size = SMALL // (16 * steps) + 1
+        assert choose_schedules(16, steps, size, additive=True).infer == infer
+        assert choose_schedules(16, steps, size, additive=False).infer == IN_LOOP
 
 
 @pytest.mark.parametrize("additive", [False, True])
 def test_a_large_buffer_of_a_training_step_is_cut_into_windows(additive):
-    steps, batch = 128, 16
-    size = LARGE // (batch * steps)
-    below = choose_schedules(batch, steps, size - 1, additive=additive)
-    above = choose_schedules(batch, steps, size, additive=additive)
-    assert (below.train, above.train) == (IN_LOOP, Schedule(hoist=False, window=64))
+    longest, rows = TRAIN_WINDOWS[0], 16
+    size = LARGE // (rows * 4 * longest)
+    below = choose_schedules(rows, 4 * longest, size - 1, additive=additive)
+    above = choose_schedules(rows, 4 * longest, size, additive=additive)
+    assert (below.train, above.train) == (IN_LOOP, Schedule(hoist=False, window=longest))
     assert below.infer == above.infer
-    longest = WINDOWS[0]
-    assert choose_schedules(batch, longest, LARGE, additive=additive).train == IN_LOOP
-    assert choose_schedules(batch, 101, LARGE, additive=additive).train == IN_LOOP
+    assert choose_schedules(rows, 101, LARGE, additive=additive).train == IN_LOOP
 
 
 def test_schedules_are_set_by_hand_for_what_begins_inside_alone():

@@ -118,7 +118,8 @@ def test_a_window_is_a_positive_integer(window, untyped):
     [
         (
             {"backend": "fast"},
-            "`backend` must be one of 'auto', 'fused', 'reference', but it is 'fast'",
+            "`backend` must be one of 'auto', 'associative', 'fused', 'reference', "
+            "but it is 'fast'",
         ),
         ({"unroll": 0}, "`unroll` must be a positive integer, but it is 0"),
         ({"remat": 0}, '`remat` must be None, "sqrt" or a positive number of steps, but it is 0'),

@@ -1,5 +1,7 @@
 """The main suite: every cell and wrapper against every check, and checks that do catch errors."""
 
+import itertools
+
 import jax
 import jax.numpy as jnp
 import pytest
@@ -19,6 +21,9 @@ CELLS = {
     "peephole lstm": jaxseq.peephole_lstm(2, 3),
     "layer norm lstm": jaxseq.layer_norm_lstm(2, 3),
     "layer norm gru": jaxseq.layer_norm_gru(2, 3),
+    "lru": jaxseq.lru(2, 3, 4),
+    "min gru": jaxseq.min_gru(2, 3),
+    "min lstm": jaxseq.min_lstm(2, 3),
     "stack": jaxseq.stack([jaxseq.gru(2, 3), jaxseq.lstm(3, 2)]),
     "residual": jaxseq.residual(jaxseq.lstm(3, 3)),
     "dropout": jaxseq.dropout(jaxseq.lstm(2, 3), 0.5, state_rate=0.25),
@@ -33,10 +38,31 @@ CELLS = {
 }
 
 
-@pytest.mark.parametrize("check", testing.CHECKS, ids=lambda check: check.__name__)
-@pytest.mark.parametrize("name", CELLS)
+# Two thirds of the time is in these, which ask more of the scan than of the cell. The quick run has
+# them for one cell of each kind of carry.
+LONG = {
+    "padding_never_matters": {"lstm", "zoneout", "stack of wrapped cells"},
+    "remat_and_unroll_change_no_value": {"gru", "zoneout"},
+    "a_wide_window_truncates_nothing": {"elman", "dropout"},
+}
+
+
+def rows():
+    """Every cell with every check, and which of them are slow."""
+    for name, check in itertools.product(CELLS, testing.CHECKS):
+        slow = name not in LONG.get(check.__name__, CELLS)
+        marks = [pytest.mark.slow] if slow else []
+        yield pytest.param(name, check, id=f"{name}-{check.__name__}", marks=marks)
+
+
+@pytest.mark.parametrize(("name", "check"), [*rows()])
 def test_every_cell_keeps_the_contract(name, check, x64):
     check(CELLS[name], "reference")
+
+
+def test_what_is_left_to_the_slow_run_is_there():
+    assert set(LONG) <= {check.__name__ for check in testing.CHECKS}
+    assert set().union(*LONG.values()) <= set(CELLS)
 
 
 @pytest.mark.parametrize("name", ["padding_never_matters", "resets_are_separate_sequences"])
