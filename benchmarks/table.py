@@ -27,7 +27,7 @@ WORDS = {
         "infer": "inference",
         "single": "one layer",
         "both": "two layers, both directions",
-        "ragged": "the same, ragged",
+        "ragged": "two layers, both directions, ragged",
         "note": "Measured on {device}, float32, threads: {threads}; {versions}. Ratios of medians "
         "of interleaved runs: the geometric mean over the sizes, and the lowest and the highest; "
         "below 1 jaxseq is faster. [All rows]({page}).",

@@ -1,4 +1,4 @@
-"""When the products of the inputs run: a rule by size, from a sweep that the repository keeps."""
+"""When the products of the inputs run: a rule by size, from measurements."""
 
 import contextlib
 from collections.abc import Iterator
@@ -56,7 +56,7 @@ def overridden() -> Schedules | None:
     return _overrides[-1] if _overrides else None
 
 
-# The sweep is benchmarks/sweep.py; what it measured, benchmarks/results/schedule_sweep.json.
+# benchmarks/sweep.py times all schedules; docs/design/0005-schedules.md says what these come from.
 HOIST_UP_TO = 2  # rows
 INFER_WINDOWS = range(32, 7, -1)  # steps
 TRAIN_WINDOWS = range(64, 15, -1)
