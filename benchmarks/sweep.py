@@ -7,12 +7,9 @@ and kind of work, the median time of each schedule by that of the best one.
 import contextlib
 import dataclasses
 import gc
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
-
-os.environ["JAX_ENABLE_COMPILATION_CACHE"] = "false"  # the cache does not know of the schedule
 
 import jax
 import jax.numpy as jnp
@@ -24,6 +21,7 @@ from measure import interleave, quartiles
 from rich.console import Console
 
 import jaxseq
+from jaxseq.sequence import _schedule
 
 WINDOWS = (None, 8, 16, 32)
 BATCHES = (1, 4, 16, 64)
@@ -54,22 +52,18 @@ class Options:
 @contextlib.contextmanager
 def with_schedule(schedule: Any) -> Iterator[None]:
     """Makes what is traced inside use a schedule: the one place that knows how it is given."""
-    from jaxseq.sequence import _schedule
-
     with _schedule.override(infer=schedule, train=schedule):
         yield
 
 
 def schedules(steps: int) -> dict[str, Any]:
     """Returns the schedules to try at T ``steps``, by name."""
-    from jaxseq.sequence._schedule import Schedule
-
     found = {}
     for hoist in (False, True):
         for window in WINDOWS:
             if window is None or window < steps:
                 name = f"{'hoist' if hoist else 'in loop'}, {window or 'whole'}"
-                found[name] = Schedule(hoist=hoist, window=window)
+                found[name] = _schedule.Schedule(hoist=hoist, window=window)
     return found
 
 
@@ -90,7 +84,6 @@ def compiled(kind: str, size: tuple[int, ...], work: str, schedule: Any) -> Call
         return jaxseq.scan(cell, params, xs, backend="fused")[1]
 
     train = jax.grad(lambda params, xs: jnp.mean(infer(params, xs) ** 2), argnums=(0, 1))
-    jax.clear_caches()  # what was traced with another schedule
     with with_schedule(schedule):
         program = jax.jit({"train": train, "infer": infer}[work]).lower(params, xs).compile()
     return lambda: jax.block_until_ready(program(params, xs))

@@ -141,7 +141,7 @@ class Run(Protocol):
           xs: its inputs, time first.
           state_mask: ``[*batch, H]``: what the recurrent map reads is ``state_mask * h``.
           hold: like the carry, with a leading axis of time: the share of the state before a step
-            that stays: ``hold * before + (1 - hold) * after``.
+            that stays: ``hold * before + (1 - hold) * after``. No derivative is taken by it.
 
         Returns:
           The carry after the last valid step, and the outputs, time first.

@@ -3,7 +3,6 @@
 import functools
 from typing import Any, NamedTuple
 
-import jax
 import jax.numpy as jnp
 from jaxtyping import Float
 
@@ -226,8 +225,8 @@ def gru_reset_before_step(
     h, last = carry.h, 2 * params.w_hh.shape[1]
     r_x, z_x, n_x = jnp.split(affine(params.w_ih, params.b_ih, x), 3)
     r_h, z_h = jnp.split(affine(params.w_hh[:last], params.b_hh[:last], h), 2)
-    r = jax.nn.sigmoid(r_x + r_h)
-    z = jax.nn.sigmoid(z_x + z_h)
+    r = sigmoid(r_x + r_h)
+    z = sigmoid(z_x + z_h)
     kept = (r * h.astype(r.dtype)).astype(h.dtype)
     n = jnp.tanh(n_x + affine(params.w_hh[last:], params.b_hh[last:], kept))
     h = ((1.0 - z) * n + z * h.astype(z.dtype)).astype(h.dtype)

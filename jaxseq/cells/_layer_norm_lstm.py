@@ -3,12 +3,11 @@
 import functools
 from typing import Any, NamedTuple
 
-import jax
 import jax.numpy as jnp
 from jaxtyping import Float
 
 from jaxseq._types import Array, Key
-from jaxseq.cells._affine import Init, check_init, check_sizes, check_step
+from jaxseq.cells._affine import Init, check_init, check_sizes, check_step, sigmoid
 from jaxseq.cells._cell import Cell, Maps
 from jaxseq.cells._layer_norm import check_epsilon, layer_norm, product, recurrent_product
 from jaxseq.cells._lstm import LSTMCarry, LSTMParams, lstm_carry, lstm_init
@@ -140,8 +139,8 @@ def layer_norm_lstm_update(
       [0.5]
     """
     i, f, g, o = jnp.split(z_x + layer_norm(z_h, gain_hh, epsilon), 4)
-    c = jax.nn.sigmoid(f) * carry.c + jax.nn.sigmoid(i) * jnp.tanh(g)
-    h = jax.nn.sigmoid(o) * jnp.tanh(layer_norm(c, gain_c, epsilon) + b_c.astype(c.dtype))
+    c = sigmoid(f) * carry.c + sigmoid(i) * jnp.tanh(g)
+    h = sigmoid(o) * jnp.tanh(layer_norm(c, gain_c, epsilon) + b_c.astype(c.dtype))
     return LSTMCarry(h.astype(carry.h.dtype), c)
 
 

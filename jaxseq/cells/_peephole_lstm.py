@@ -17,6 +17,7 @@ from jaxseq.cells._affine import (
     init_torch,
     input_map,
     recurrent_map,
+    sigmoid,
 )
 from jaxseq.cells._cell import Cell, Maps
 from jaxseq.cells._lstm import LSTMCarry, LSTMParams, lstm_carry, lstm_init
@@ -138,10 +139,10 @@ def peephole_lstm_update(
     """
     i, f, g, o = jnp.split(z_x + z_h, 4)
     p_i, p_f, p_o = jnp.split(w_c.astype(carry.c.dtype), 3)
-    i = jax.nn.sigmoid(i + p_i * carry.c)
-    f = jax.nn.sigmoid(f + p_f * carry.c)
+    i = sigmoid(i + p_i * carry.c)
+    f = sigmoid(f + p_f * carry.c)
     c = f * carry.c + i * jnp.tanh(g)
-    h = jax.nn.sigmoid(o + p_o * c) * jnp.tanh(c)
+    h = sigmoid(o + p_o * c) * jnp.tanh(c)
     return LSTMCarry(h.astype(carry.h.dtype), c)
 
 

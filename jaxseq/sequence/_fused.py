@@ -88,10 +88,7 @@ def update(maps: Maps, z_x: Array | None, z_h: Array, before: PyTree, weights: t
 
 
 def held(hold: Array, before: Array, after: Array) -> Array:
-    """Returns ``hold * before + (1 - hold) * after``; ``hold`` may be boolean."""
-    if hold.dtype == jnp.bool_:
-        return jnp.where(hold, before, after)
-    hold = hold.astype(after.dtype)
+    """Returns ``hold * before + (1 - hold) * after``."""
     return hold * before + (1 - hold) * after
 
 

@@ -22,7 +22,6 @@ import jax.numpy as jnp
 
 from jaxseq._types import Array, PyTree
 from jaxseq.cells import Cell, zero_carry
-from jaxseq.sequence._fused import check_step
 from jaxseq.sequence._padding import zero_padding
 
 Number = tuple[Array, ...]
@@ -236,9 +235,7 @@ def run_linear(
     cell: Cell,
     params: PyTree,
     carry: PyTree,
-    xs: Array,
-    valid: Array | None,
-    resets: Array | None,
+    inputs: tuple[Array, Array | None, Array | None],
     *,
     reverse: bool,
     associative: bool,
@@ -250,9 +247,9 @@ def run_linear(
       cell: a cell with ``linear``.
       params: its weights.
       carry: the state before the first step, ``[*batch, ...]``.
-      xs: the inputs, ``[T, *batch, I]``; what is in the padding does not matter.
-      valid: ``[T, *batch]``, false in the padding; or None.
-      resets: ``[T, *batch]``, true where the state is ``cell.reset``'s before the step; or None.
+      inputs: ``xs [T, *batch, I]``, finite in the padding too; ``valid [T, *batch]``, false in the
+        padding, or None; ``resets [T, *batch]``, true where the state is ``cell.reset``'s before
+        the step and false in the padding, or None.
       reverse: whether the last step is run first.
       associative: by an associative scan, which is of depth log T; else step by step.
       unroll: steps in one iteration of the loop.
@@ -260,14 +257,11 @@ def run_linear(
     Returns:
       The carry after the last valid step, and the outputs, 0 in the padding.
     """
-    check_step(cell, params, xs, carry)
-    xs = zero_padding(valid, xs)
-    if valid is not None and resets is not None:
-        resets = resets & valid
+    xs, valid, _ = inputs
     linear = cell.linear
     assert linear is not None  # the choice of the backend saw to it
     form = Form(linear.complex, linear.constant, reverse, associative, unroll)
-    steps, b = coefficients(cell, form, params, (xs, valid, resets), carry)
+    steps, b = coefficients(cell, form, params, inputs, carry)
     leaves, structure = jax.tree.flatten(carry)
     hs = recurrence(form, steps, tuple(leaves), b) if xs.shape[0] else b
     states = jax.tree.unflatten(structure, hs)

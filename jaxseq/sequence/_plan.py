@@ -171,8 +171,7 @@ def _layers(
         return (Layer(cell.name, "reference", "named by the caller", None),)
     layers = []
     batch_axes = arguments.xs.ndim - 2
-    steps = min(options.window or arguments.xs.shape[-2], arguments.xs.shape[-2])
-    steps = arguments.xs.shape[-2] if options.window == 1 else steps
+    steps = arguments.xs.shape[-2] if options.states_only else options.window
 
     def run(params, xs, carry):
         xs = time_major(xs, batch_axes)[:steps]
@@ -220,6 +219,8 @@ def _work(jaxpr: Any) -> Work:
 
 def _inner(eqn: Any) -> list[Any]:
     """The programs inside an equation: of a call, or of a loop's body."""
+    if eqn.primitive.name == "custom_linear_solve":
+        return [eqn.params["jaxprs"].solve.jaxpr]  # the others say what is solved
     values = [v for p in eqn.params.values() for v in (p if isinstance(p, tuple | list) else (p,))]
     values = [getattr(value, "jaxpr", value) for value in values]
     return [value for value in values if hasattr(value, "eqns")]

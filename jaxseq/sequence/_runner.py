@@ -2,7 +2,7 @@
 
 import functools
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -36,6 +36,16 @@ class Options(NamedTuple):
     window: int | None
     unroll: int
     schedules: Schedules | None = None
+
+    @property
+    def direction(self) -> dict[str, Any]:
+        """What every loop is told."""
+        return {"reverse": self.reverse, "unroll": self.unroll}
+
+    @property
+    def states_only(self) -> bool:
+        """Whether the loops keep every state by themselves, and no window does it for them."""
+        return self.window == 1 and self.backend != "reference"
 
 
 class Choice(NamedTuple):
@@ -142,37 +152,29 @@ class Runner:
             carry, ys = cell.unfold(self, params, carry, xs)
             return carry, zero_padding(self.valid, ys)
         backend, why = choose(options.where, options.backend, cell)
-        direction = {"reverse": options.reverse, "unroll": options.unroll}
         if cell.linear is not None or backend == "reference":
             self.layers.append(Layer(cell.name, backend, why, None))
         if backend == "reference":
             inputs = xs, self.valid, self.resets
-            run = functools.partial(run_reference, cell, params, **direction)
-            if options.window != 1:
+            run = functools.partial(run_reference, cell, params, **options.direction)
+            if not options.states_only:
                 return run(carry, inputs)
             body = jax.checkpoint(run, prevent_cse=False)
             return scan_windows(body, carry, inputs, size=1, reverse=options.reverse)
+        check_step(cell, params, xs, carry)
         if cell.linear is not None:
+            inputs = xs, self.valid, self.resets
             associative = backend == "associative"
-            carry, ys = run_linear(
-                cell,
-                params,
-                carry,
-                xs,
-                self.valid,
-                self.resets,
-                associative=associative,
-                **direction,
+            return run_linear(
+                cell, params, carry, inputs, associative=associative, **options.direction
             )
-        else:
-            inputs = Inputs(xs, self.valid, self.resets, hold)
-            loop = self._loop(cell, params, carry, xs)
-            self.layers.append(Layer(cell.name, backend, why, loop.schedules))
-            carry, ys = fused_loop(loop, Shared(params, state_mask), inputs, carry)
+        loop = self._loop(cell, params, xs)
+        self.layers.append(Layer(cell.name, backend, why, loop.schedules))
+        inputs = Inputs(xs, self.valid, self.resets, hold)
+        carry, ys = fused_loop(loop, Shared(params, state_mask), inputs, carry)
         return carry, zero_padding(self.valid, ys)
 
-    def _loop(self, cell: Cell, params: PyTree, carry: PyTree, xs: Array) -> Loop:
-        check_step(cell, params, xs, carry)
+    def _loop(self, cell: Cell, params: PyTree, xs: Array) -> Loop:
         assert cell.maps is not None  # the choice of the backend saw to it
         batch = xs.shape[1:-1]
         schedules = self.options.schedules
@@ -185,18 +187,18 @@ class Runner:
                 z.size * z.dtype.itemsize,
                 additive=cell.maps.additive,
             )
-        states_only = self.options.window == 1
-        if states_only:  # what is computed again from the states is computed for a window
+        if (
+            self.options.states_only
+        ):  # what is computed again from the states is computed for a window
             window = min(xs.shape[0], TRAIN_WINDOWS[0]) or None
             schedules = schedules._replace(train=schedules.train._replace(window=window))
         return Loop(
             maps=cell.maps,
             reset=cell.reset,
             batch_axes=len(batch),
-            reverse=self.options.reverse,
-            unroll=self.options.unroll,
-            states_only=states_only,
+            states_only=self.options.states_only,
             schedules=schedules,
+            **self.options.direction,
         )
 
 
@@ -221,14 +223,12 @@ def run_scan(
 
     def steps(carry, inputs):
         if options.backend == "reference":
-            direction = {"reverse": options.reverse, "unroll": options.unroll}
-            return run_reference(cell, params, carry, inputs, **direction)
+            return run_reference(cell, params, carry, inputs, **options.direction)
         xs, valid, resets = inputs
         return Runner(options, xs, valid, resets)(cell, params, carry, xs)
 
     window = options.window
-    if window is None or (window == 1 and options.backend != "reference"):
-        # A fused loop keeps every state by itself, and maps the states of a window again at once.
+    if window is None or options.states_only:
         carry, ys = steps(carry, inputs)
     else:
         body = jax.checkpoint(steps, prevent_cse=False)

@@ -12,9 +12,6 @@ from examples import example
 import jaxseq
 from jaxseq import testing
 from jaxseq.cells import Linear
-from jaxseq.sequence._linear import run_linear
-from jaxseq.sequence._padding import mask_and_resets, time_major
-from jaxseq.sequence._reference import run_reference
 
 CELLS = {
     "lru": jaxseq.lru(2, 3, 4),
@@ -27,20 +24,11 @@ RESETS = np.random.default_rng(0).random((2, 3, 5)) < 0.4
 WAYS = pytest.mark.parametrize("associative", [False, True], ids=["in order", "associative"])
 
 
-def run(cell, params, carry, xs, *, lengths=None, resets=None, reverse=False, associative=None):
+def run(cell, params, carry, xs, *, associative=None, **options):
     """Runs ``xs [*batch, T, I]``; with ``associative=None`` by the specification."""
-    axes = xs.ndim - 2
-    lengths = None if lengths is None else jnp.asarray(lengths)
-    resets = None if resets is None else jnp.asarray(resets)
-    masks = mask_and_resets(lengths, resets, xs.shape[-2], reverse=reverse)
-    inputs = jax.tree.map(lambda leaf: time_major(leaf, axes), (xs, *masks))
-    if associative is None:
-        carry, ys = run_reference(cell, params, carry, inputs, reverse=reverse, unroll=1)
-    else:
-        carry, ys = run_linear(
-            cell, params, carry, *inputs, reverse=reverse, associative=associative, unroll=1
-        )
-    return carry, jnp.moveaxis(ys, 0, axes)
+    backend = {None: "reference", False: "fused", True: "associative"}[associative]
+    options = {name: value for name, value in options.items() if value is not None}
+    return jaxseq.scan(cell, params, xs, carry=carry, backend=backend, **options)
 
 
 def scalar(result):
@@ -101,9 +89,9 @@ def test_any_number_of_steps_without_a_batch(name, steps, associative, x64):
 @pytest.mark.parametrize("name", ["lru", "min_lstm"])
 def test_every_order_of_derivative_is_that_of_the_specification(name, associative, x64):
     cell = CELLS[name]
-    point = example(cell, batch_shape=(3,), steps=4, dtype=np.float64)
+    point = example(cell, batch_shape=(3,), steps=5, dtype=np.float64)
     direction = jax.tree.map(jnp.cos, point)
-    options = {"lengths": LENGTHS[1], "resets": RESETS[0, :, :4], "reverse": True}
+    options = {"lengths": LENGTHS[1], "resets": RESETS[0], "reverse": True}
     results = []
     for way in (associative, None):
 

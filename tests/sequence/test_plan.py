@@ -73,6 +73,17 @@ def test_a_plan_names_the_backend_and_the_reason_for_each_cell():
     assert planned(CELLS["gru"], backend="reference").layers[0].why == "named by the caller"
 
 
+@pytest.mark.parametrize("cell", [jaxseq.lru(3, 4, 5), jaxseq.min_gru(3, 4)])
+def test_the_loop_of_a_linear_recurrence_is_counted_and_its_scan_has_none(cell):
+    in_order, at_once = (planned(cell, backend=b) for b in ("fused", "associative"))
+    step_by_step = planned(cell, backend="reference")
+    for work in ("forward", "backward"):
+        operations = getattr(in_order, work).loop_operations
+        assert 0 < operations < getattr(step_by_step, work).loop_operations
+        assert getattr(at_once, work).loop_operations == 0
+        assert getattr(in_order, work).flops == getattr(step_by_step, work).flops
+
+
 def test_a_plan_is_a_few_lines_to_read():
     text = str(planned(CELLS["lstm"]))
     assert "backend fused" in text and "operations in loop bodies" in text
