@@ -194,17 +194,23 @@ def tangent(
     def pointwise(primals, d_primals):
         return jax.jvp(functools.partial(update, maps), primals, d_primals)[1]
 
+    # Under a checkpoint a mask is spread over the units where it is read. Without, it is spread for
+    # all steps ahead, by a loop of its own and into memory, as a thing that is known by then.
+    masked = jax.checkpoint(keep)
+
     def example(state_mask, d_carry, step):
         inputs, before, (z_x, z_h), (d_z_x, d_z_h), d_output = step
         mask = shared._replace(state_mask=state_mask)
         zeros = jax.tree.map(jnp.zeros_like, d_carry)
-        d_before = d_carry if inputs.resets is None else select(inputs.resets, zeros, d_carry)
+        d_before = d_carry
+        if inputs.resets is not None:
+            d_before = jax.checkpoint(select)(inputs.resets, zeros, d_carry)
         d_z_h = d_z_h + linear(maps.recurrent, mapped_state(mask, d_before))
         primals, d_primals = (z_x, z_h, before, weights), (d_z_x, d_z_h, d_before, d_weights)
         d_after = linear(maps.output, pointwise(primals, d_primals))
         if d_output is not None:
             d_after = jax.tree.map(jnp.add, d_after, d_output)
-        d_after = keep(inputs, d_before, d_after)
+        d_after = masked(inputs, d_before, d_after)
         return d_after, d_after.h
 
     def body(d_carry, step):
