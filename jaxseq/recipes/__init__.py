@@ -1,10 +1,11 @@
 """Recipes: one module a task, from the data to the report. The command line calls these.
 
-:mod:`jaxseq.recipes.language_model` trains a recurrent language model on a text. What a report
+:mod:`jaxseq.recipes.language_model` trains a recurrent language model on a text,
+:mod:`jaxseq.recipes.address_crf` a conditional random field on labelled addresses. What a report
 compares with is public too: :func:`witten_bell_bits` and :func:`xz_bits`.
 """
 
-from jaxseq.recipes import language_model
+from jaxseq.recipes import address_crf, language_model
 from jaxseq.recipes._baselines import XzBits, witten_bell_bits, xz_bits
 
-__all__ = ["XzBits", "language_model", "witten_bell_bits", "xz_bits"]
+__all__ = ["XzBits", "address_crf", "language_model", "witten_bell_bits", "xz_bits"]

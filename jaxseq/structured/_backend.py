@@ -1,0 +1,34 @@
+"""Which loop a chain runs on."""
+
+import jax
+
+from jaxseq.structured._messages import Chain
+from jaxseq.structured._semiring import LOG, Semiring
+
+
+def choose(backend: str, chain: Chain, semiring: Semiring = LOG) -> str:
+    """Returns the backend, ``"auto"`` resolved for the device that JAX computes on."""
+    steps, rows, size = chain.emission.shape
+    return decide(backend, steps, rows, size, semiring, jax.default_backend())[0]
+
+
+def decide(
+    backend: str, steps: int, rows: int, size: int, semiring: Semiring, device: str
+) -> tuple[str, str]:
+    """Returns the backend that a name stands for, and why.
+
+    On a CPU, XLA runs a loop over very few numbers without any cost a step, and one over many is
+    bound by their arithmetic: blocks of steps side by side, which take K times the arithmetic, pay
+    in between. For the best path they never did. On other devices a step costs a launch, so all
+    but short chains go in blocks; that rule is not measured.
+    """
+    if backend != "auto":
+        return backend, "asked for by name"
+    width = f"B * K = {rows * size}"
+    if device != "cpu":
+        if steps >= 256 and size <= 32:
+            return "associative", f"T = {steps} is long, for a device where steps are dear"
+        return "sequential", f"T = {steps} is short, or K = {size} is large"
+    if semiring is LOG and steps >= 1024 and size <= 8 and 4 <= rows * size <= 40:
+        return "associative", f"T = {steps} is long, and {width} leaves room beside it"
+    return "sequential", f"T = {steps} and {width}, on a CPU"

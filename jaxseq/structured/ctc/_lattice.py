@@ -1,0 +1,119 @@
+"""The alignments of a label sequence as paths through a band of states.
+
+State 2n+1 is label n, and the states 0, 2, .. 2N are the blanks before, between and after the
+labels: S = 2N + 1. A frame stays in its state, goes on to the next one, or skips the blank between
+two different labels. Arrays are time first and batch last: a step along the band is then a shift of
+whole rows.
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from jaxseq._types import Array
+from jaxseq.structured._arguments import accumulator, valid_steps
+
+
+class Lattice(NamedTuple):
+    """The band of one batch.
+
+    Attributes:
+      emission: ``[T, S, B]``, float32 or better: the log-probability of a state's symbol; 0 in the
+        pads, and -inf in states behind a row's last one.
+      skip: ``[S, B]`` bool: whether a state can be entered from two states before it.
+      last: ``[B]``, a row's last state; a path ends there or one before.
+      valid: ``[T, B]`` bool.
+    """
+
+    emission: Array
+    skip: Array
+    last: Array
+    valid: Array
+
+    @property
+    def states(self) -> Array:
+        """The numbers of the states, ``[S, 1]``."""
+        return jnp.arange(self.skip.shape[0], dtype=jnp.int32)[:, None]
+
+    @property
+    def ends(self) -> Array:
+        """In which states a path may end, ``[S, B]``."""
+        last = self.last[None]
+        return (self.states == last) | (self.states == last - 1)
+
+    def at(self, state: Array) -> Array:
+        """Returns 0 in one state of each row and -inf in the others, ``[S, B]``."""
+        zero = jnp.zeros((), self.emission.dtype)
+        return jnp.where(self.states == state[None], zero, -jnp.inf)
+
+
+def build(
+    log_probs: Array, lengths: Array, labels: Array, label_lengths: Array, blank: int
+) -> Lattice:
+    """Returns the band.
+
+    Args:
+      log_probs: ``[B, T, V]``; anything in the pads.
+      lengths: ``[B]``.
+      labels: ``[B, N]``, all in 0..V-1.
+      label_lengths: ``[B]``.
+      blank: in 0..V-1.
+    """
+    rows, count = labels.shape
+    chosen = _choose(log_probs, jnp.pad(labels, ((0, 0), (1, 0)), constant_values=blank))
+    chosen = chosen.astype(accumulator(chosen.dtype))
+    steps = chosen.shape[0]
+    blanks = jnp.broadcast_to(chosen[:, :1], (steps, count + 1, rows))
+    emission = _interleave(blanks, chosen[:, 1:], axis=1)
+    valid = valid_steps(lengths, steps)
+    last = 2 * label_lengths
+    reached = jnp.arange(2 * count + 1, dtype=jnp.int32)[:, None] <= last[None]
+    emission = jnp.where(valid[:, None], emission, 0)
+    emission = jnp.where(reached[None], emission, -jnp.inf)
+    differs = jnp.pad(labels[:, 1:] != labels[:, :-1], ((0, 0), (1, 0)))[:, :count].T
+    skip = _interleave(jnp.zeros((count + 1, rows), bool), differs, axis=0)
+    return Lattice(emission, skip, last, valid)
+
+
+def _choose(log_probs: Array, symbols: Array) -> Array:
+    """Returns ``[B, T, V]`` at symbols ``[B, N]``, as ``[T, N, B]``.
+
+    Each symbol of each row is one window of T numbers, so the gradient adds B * N windows.
+    """
+
+    def row(log_probs: Array, symbols: Array) -> Array:
+        return log_probs.at[:, symbols].get(mode="promise_in_bounds")
+
+    return jax.vmap(row, out_axes=2)(log_probs, symbols)
+
+
+def _interleave(even: Array, odd: Array, axis: int) -> Array:
+    """Returns N+1 even entries with N odd ones between them."""
+    count = odd.shape[axis]
+    first = jax.lax.slice_in_dim(even, 0, 1, axis=axis)
+    rest = jax.lax.slice_in_dim(even, 1, count + 1, axis=axis)
+    pairs = jnp.stack([odd, rest], axis=axis + 1)
+    shape = (*odd.shape[:axis], 2 * count, *odd.shape[axis + 1 :])
+    return jnp.concatenate([first, pairs.reshape(shape)], axis=axis)
+
+
+def repeats(labels: Array, label_lengths: Array) -> Array:
+    """Returns how many labels equal the one before them, ``[B]``: a blank must part them."""
+    second = jnp.arange(1, max(labels.shape[1], 1), dtype=jnp.int32)
+    same = (labels[:, 1:] == labels[:, :-1]) & (second[None] < label_lengths[:, None])
+    return same.sum(-1, dtype=jnp.int32)
+
+
+def predecessors(message: Array, skip: Array) -> tuple[Array, Array, Array]:
+    """Returns a message as each state finds it: in itself, and one and two states before.
+
+    Args:
+      message: ``[S * B]``, states outermost. A vector: of a matrix ``[S, B]`` a compiler for a CPU
+        makes vector instructions for some B only, and up to five times slower code for others.
+      skip: ``[S, B]``.
+    """
+    rows = skip.shape[1]
+    before = jnp.pad(message, (2 * rows, 0), constant_values=-jnp.inf)
+    leap = jnp.where(skip.reshape(-1), before[: message.size], -jnp.inf)
+    return message, before[rows : rows + message.size], leap
