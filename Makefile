@@ -15,6 +15,7 @@ PIP := $(PY) -m pip --disable-pip-version-check install -qq --no-compile
 RUN := $(VENV)/.installed-run
 DEV := $(VENV)/.installed-dev
 PEERS := $(VENV)/.installed-peers
+STRUCTURED := $(VENV)/.installed-structured-peers
 
 # Compiled functions are kept between runs: most of a test's time is XLA.
 export JAX_COMPILATION_CACHE_DIR ?= $(CURDIR)/.cache/jax
@@ -53,6 +54,11 @@ $(DEV): pyproject.toml | $(PY)
 $(PEERS): pyproject.toml | $(PY)
 	@echo "installing what the benchmarks compare with"
 	@$(PIP) --editable '.[dev,peers]'
+	@touch $@ $(DEV) $(RUN)
+
+$(STRUCTURED): $(PEERS)
+	@echo "installing what the structured models are compared with"
+	@$(PIP) --editable '.[dev,peers,structured-peers]'
 	@touch $@ $(DEV) $(RUN)
 
 # ---------------------------------------------------------------------------------- the main job
@@ -112,6 +118,9 @@ bench-quick: $(PEERS) ## a part of it, in about three minutes; shown, and kept o
 	$(PY) benchmarks/compare.py --cases single ragged --sizes 32,128,64,128 1,256,256,256 \
 		--peers flax torch --seconds 2 --out build/benchmark.json --image build/benchmark.png
 
+bench-structured: $(STRUCTURED) ## HMM, CRF and CTC beside their peers: about ten minutes, and nothing else should run
+	$(PY) benchmarks/structured.py
+
 ci: ## what CI runs
 	bash .ci/run
 
@@ -124,4 +133,4 @@ clean: ## remove what was built; environments and runs stay
 	rm -rf .cache
 	find jaxseq tests benchmarks tools -name __pycache__ -prune -exec rm -rf {} +
 
-.PHONY: help demo demo-full test test-all test-matrix check doctest notebooks docs bench bench-quick ci format clean
+.PHONY: help demo demo-full test test-all test-matrix check doctest notebooks docs bench bench-quick bench-structured ci format clean

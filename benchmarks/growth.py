@@ -1,12 +1,27 @@
-"""How much the memory of this process grows during a call (Linux)."""
+"""How much the memory of a process grows while a program of structured.py runs (Linux).
+
+Each row is measured in a process of its own, which gives what it frees back to the system: so what
+another program, or the run before, has left behind is no memory that a run finds there.
+"""
 
 import ctypes
 import gc
+import json
+import os
 import re
-from collections.abc import Callable
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import jax
+from peers import structured as peers
+
 PROCESS = Path("/proc/self")
+# glibc maps blocks of so many bytes one by one, and gives them back when they are freed. By itself
+# it would learn to keep those of up to 32 MB, in the heaps of threads for ever.
+MAPPED = {"MALLOC_MMAP_THRESHOLD_": "65536"}
 
 
 def resident(field: str) -> int:
@@ -19,14 +34,15 @@ def of(run: Callable[[], object]) -> int | None:
     """Returns by how many bytes the resident memory grows at the peak of a call.
 
     What it returns is counted. It has run before, so that nothing is counted that only a first call
-    needs; and the pages which that call freed go back to the system, so that they count again.
+    needs.
 
     Returns:
-      The bytes; None where the system has no such counters.
+      The bytes; None where the system has no such counters, or the device has its own memory.
     """
-    if not (PROCESS / "clear_refs").exists():
+    if not (PROCESS / "clear_refs").exists() or jax.default_backend() != "cpu":
         return None
     gc.collect()
+    time.sleep(0.1)  # XLA frees its buffers in another thread
     ctypes.CDLL(None).malloc_trim(0)
     (PROCESS / "clear_refs").write_text("5")  # the peak begins here
     before = resident("VmRSS")
@@ -34,3 +50,32 @@ def of(run: Callable[[], object]) -> int | None:
     peak = resident("VmHWM")
     del result
     return max(0, peak - before)
+
+
+def measure(case: peers.Case, names: Sequence[str]) -> dict[str, int | None]:
+    """Returns the growth of the named programs; to be called in a process of its own."""
+    data = peers.draw(case)
+    found = {}
+    for name in names:
+        program = peers.build(name, case, data)
+        program.run()
+        found[name] = of(program.run)
+    return found
+
+
+def in_a_process(case: peers.Case, names: Sequence[str]) -> dict[str, int | None]:
+    """Returns the growth of the named programs."""
+    command = [sys.executable, __file__, json.dumps([case, list(names)])]
+    environment = {**os.environ, **MAPPED}
+    done = subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE, text=True)
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def main(task: str) -> None:
+    """Prints the growth of a row's programs as JSON."""
+    (model, work, size), names = json.loads(task)
+    print(json.dumps(measure(peers.Case(model, work, tuple(size)), names)))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

@@ -2,7 +2,7 @@
 
 One row (model, work, size) after another, all programs of a row in one process, in interleaved
 rounds. Before a row is timed, what every peer returns is held against ours. Ratios are ours by
-theirs: below 1, jaxseq is faster. Memory is how much the resident memory of the process grows
+theirs: below 1, jaxseq is faster. Memory is how much the resident memory of a process grows
 during one run (Linux), and what XLA says it reserves.
 """
 
@@ -39,7 +39,10 @@ QUICK_SIZES = {
     "ctc": ((4, 60, 40, 10),),
 }
 # Largest difference from ours, by the largest value: of values, and of gradients and probabilities.
-TOLERANCES = (1e-5, 1e-3)
+# They are as wide as two peers need. dynamax adds up the log-likelihood step by step in float32:
+# over the genome it is 1.4 of 67 041 nats off, ours 0.05. PyTorch takes differences of logarithms
+# of some thousands: at CTC 16, 500, 1000, 60 its gradient is 2e-3 off that in float64, ours 2e-5.
+TOLERANCES = (1e-4, 5e-3)
 BUILD = Path(__file__).parents[1] / "build"
 
 
@@ -140,11 +143,9 @@ def measure(options: Options, case: peers.Case) -> dict[str, Any]:
     programs, found, missing = build(case, options.peers)
     differ = differences(found)
     del found
+    grown = growth.in_a_process(case, list(programs)) if options.memory else {}
     taken = {
-        name: {
-            "growth": growth.of(program.run) if options.memory else None,
-            "temporary": program.temporary,
-        }
+        name: {"growth": grown.get(name), "temporary": program.temporary}
         for name, program in programs.items()
     }
     runs = {name: program.run for name, program in programs.items()}

@@ -1,13 +1,13 @@
 """Results of structured.py, on a terminal and as a page."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import results
 from measure import geometric_mean
 from peers.structured import AXES, PEERS, WORKS
-from report import UNSTEADY, coloured, size_text
+from report import UNSTEADY, size_text
 from rich import box
 from rich.console import Console
 from rich.table import Table
@@ -54,7 +54,17 @@ def number(milliseconds: float) -> str:
     return f"{milliseconds:.{digits}f}"
 
 
-def spread(values: Sequence[float], text: Any = "{:.2f}".format) -> str:
+def ratio_text(value: float) -> str:
+    return f"{value:.2f}" if value >= 0.1 else f"{value:.2g}"
+
+
+def coloured(value: float) -> str:
+    """Returns a ratio, green where ours is the faster one."""
+    colour = "green" if value < 1 else "red"
+    return f"[{colour}]{ratio_text(value)}[/{colour}]"
+
+
+def spread(values: Sequence[float], text: Callable[[float], str] = ratio_text) -> str:
     low, middle, high = values
     return f"{text(middle)} ({text(low)}–{text(high)})"
 
@@ -118,7 +128,11 @@ def terminal_table(model: str, rows: list[dict[str, Any]]) -> Table:
         head = [row["work"], size_text(row["size"])]
         for name, times in row["times"].items():
             low, middle, high = row["ratios"].get(name, [None, None, None])
-            ratio = "–" if middle is None else f"{coloured(middle)} ({low:.2f}–{high:.2f})"
+            ratio = (
+                "–"
+                if middle is None
+                else f"{coloured(middle)} ({ratio_text(low)}–{ratio_text(high)})"
+            )
             memory = mega(row["memory"][name]["growth"])
             table.add_row(*head, name, number(times[1]), ratio, memory)
             head = ["", ""]
@@ -138,15 +152,18 @@ def show(console: Console, rows: list[dict[str, Any]]) -> None:
 
 def missing(rows: Iterable[dict[str, Any]]) -> list[str]:
     """Returns why programs are not there: a line a peer and reason, with the rows it is for."""
-    found: dict[str, list[str]] = {}
+    found: dict[str, dict[str, list[str]]] = {}
     for row in rows:
         for name, why in row["missing"].items():
-            where = f"{WORKS[row['model']][row['work']]} at {size_text(row['size'])}"
-            of_peer = why == "not installed"
-            places = found.setdefault(f"{PEERS[name].title}: {why}", [])
-            if not of_peer:
-                places.append(where)
-    return [f"{text} ({'; '.join(places)})" if places else text for text, places in found.items()]
+            works = found.setdefault(f"{PEERS[name].title}: {why}", {})
+            if why != "not installed":
+                sizes = works.setdefault(WORKS[row["model"]][row["work"]], [])
+                sizes.append(size_text(row["size"]))
+    places = {
+        text: "; ".join(f"{work} at {' and '.join(sizes)}" for work, sizes in works.items())
+        for text, works in found.items()
+    }
+    return [f"{text} ({where})" if where else text for text, where in places.items()]
 
 
 def summary(rows: list[dict[str, Any]]) -> str:
@@ -165,15 +182,15 @@ INTRODUCTION = """# Speed and memory of structured models
 
 Made by `make bench-structured`, which runs `benchmarks/structured.py`. The programs of a row run in
 one process, in interleaved rounds, on the same data; in float32, except for hmmlearn, which has
-float64 alone. Before a row is timed, what each returns is held against what jaxseq returns:
-values may differ by {values:.0e} of the largest, gradients and probabilities by {others:.0e}. Of
-Viterbi that is the score of the returned path, computed in float64.
+float64 alone. Before a row is timed, what each returns is held against what jaxseq returns: values
+may differ by {values:.0e} of the largest, gradients and probabilities by {others:.0e}. Of Viterbi
+that is the score of the returned path, computed in float64.
 
 **ms** is the median, and in brackets the quartiles. **jaxseq by it** is the time of jaxseq by that
 of the program: the ratio of medians, and in brackets the quartiles of the ratios within a round.
-Below 1 jaxseq is faster. **growth** is by how much the resident memory of the process grows at the
-peak of one run, what it returns included; what a library keeps between runs is not seen. **XLA** is
-what XLA reserves for a compiled program beside its arguments and its results
+Below 1 jaxseq is faster. **growth** is by how much the resident memory of a process grows at the
+peak of one run, what it returns included (`benchmarks/growth.py`). **XLA** is what XLA reserves for
+a compiled program beside its arguments and its results
 (`compiled.memory_analysis().temp_size_in_bytes`); others have no such number, nor has `hmm.fit`,
 which is more than one program. MB are 10^6 bytes."""
 

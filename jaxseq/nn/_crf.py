@@ -45,7 +45,7 @@ class CRF(nnx.Module):
       >>> from jaxseq.structured import crf
       >>> labels = ["O", "B-PER", "I-PER"]
       >>> model = CRF(3, allowed=crf.bio(labels), rngs=jax.random.key(0))
-      >>> emissions = 5 * jax.nn.one_hot(jnp.array([0, 2, 2]), 3)  # I-PER after O: never
+      >>> emissions = jnp.array([[9.0, 0, 0], [0, 4, 5], [0, 0, 9]])  # I-PER after O: never
       >>> tags, score = model.viterbi(emissions)
       >>> [labels[tag] for tag in tags]
       ['O', 'B-PER', 'I-PER']

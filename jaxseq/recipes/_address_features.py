@@ -67,7 +67,9 @@ def features_of(tokens: Sequence[str]) -> list[list[str]]:
 
 def _own(token: str) -> list[str]:
     """Returns what a token says by itself."""
-    before, core, after = re.fullmatch(r"(\W*)(.*?)(\W*)", token, re.DOTALL).groups()
+    rest = re.sub(r"^\W+", "", token)
+    before, core = token[: len(token) - len(rest)], re.sub(r"\W+$", "", rest)
+    after = rest[len(core) :]
     plain = re.sub(r"\d", "0", core.lower())
     digits = sum(character.isdigit() for character in core)
     share = "none" if not digits else "all" if digits == len(core) else "some"

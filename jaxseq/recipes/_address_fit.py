@@ -71,9 +71,9 @@ class Batch(NamedTuple):
 
 def begin(num_features: int, num_labels: int) -> Params:
     """Returns weights of 0."""
-    square = (num_labels, num_labels)
-    shapes = Params((num_features + 1, num_labels), square, square[:1], square[:1])
-    return Params(*(jnp.zeros(shape) for shape in shapes))
+    ends = jnp.zeros(num_labels)
+    square = jnp.zeros((num_labels, num_labels))
+    return Params(jnp.zeros((num_features + 1, num_labels)), square, ends, ends)
 
 
 @jax.jit
@@ -150,11 +150,11 @@ def _value_and_grad(params: Params, batch: Batch, l2: Array) -> Array:
     """Returns the loss in nats a word, and, as decorated, its gradient."""
     squares = sum((leaf**2).sum() for leaf in params)
     total = 0.5 * l2 * squares - log_likelihood(params, batch).sum()
-    return total / batch.encoded.lengths.sum()
+    return total / batch.encoded.lengths.sum().astype(total.dtype)
 
 
 @jax.jit
-def _direction(gradient: Params, state: Any, params: Params) -> tuple[Params, Array, Any]:
+def _direction(gradient: Params, state: Any, params: Params) -> tuple[Any, Any, Any]:
     updates, state = OPTIMIZER.update(gradient, state, params)
     return updates, optax.tree.vdot(updates, gradient), state
 

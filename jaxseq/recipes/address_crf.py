@@ -23,7 +23,6 @@ from jaxseq.recipes._address_fit import (
     Training,
     begin,
     best_tags,
-    log_likelihood,
     minimize,
     scores,
 )
@@ -77,7 +76,6 @@ class Report(NamedTuple):
       sequence_accuracy: the share of addresses all of whose words have the right label.
       tokens: how many words there are.
       sequences: how many addresses.
-      nats: minus the log-likelihood of the right labels, a word; NaN where no model gave any.
 
     Example:
       >>> from jaxseq.recipes import address_crf
@@ -89,7 +87,6 @@ class Report(NamedTuple):
     sequence_accuracy: float
     tokens: int
     sequences: int
-    nats: float = float("nan")
 
 
 def train(
@@ -220,7 +217,7 @@ def evaluate(model: AddressCRF, rows: Rows | None = None) -> Report:
       rows: labelled addresses; by itself the test part of the bundled ones.
 
     Returns:
-      Accuracies, and nats a word.
+      Accuracies.
 
     Raises:
       InputError: if there is no word, or a label that training did not have.
@@ -234,11 +231,8 @@ def evaluate(model: AddressCRF, rows: Rows | None = None) -> Report:
       (1.0, 10)
     """
     rows = data.load("usaddress").test if rows is None else rows
-    tags = _numbers(rows, model.labels)
-    report = measure(label(model, _words(rows)), [[token.label for token in row] for row in rows])
-    batch = Batch(model.features.encode(_words(rows)), tags)
-    nats = -float(log_likelihood(model.params, batch).sum()) / report.tokens
-    return report._replace(nats=nats)
+    _numbers(rows, model.labels)  # raises for a label that could not have been found
+    return measure(label(model, _words(rows)), [[token.label for token in row] for row in rows])
 
 
 def measure(found: Sequence[Sequence[str]], right: Sequence[Sequence[str]]) -> Report:

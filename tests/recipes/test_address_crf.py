@@ -37,7 +37,6 @@ def test_it_learns_a_handful_by_heart():
     report = address_crf.evaluate(model(), few())
     assert report.token_accuracy == report.sequence_accuracy == 1
     assert (report.sequences, report.tokens) == (6, sum(map(len, few())))
-    assert 0 < report.nats < 0.2
 
 
 def test_training_says_how_it_went():
@@ -74,7 +73,7 @@ def test_a_label_that_training_did_not_have_is_named():
 def test_words_are_counted_alike_for_every_model():
     report = address_crf.measure([["A", "B"], ["A"], []], [["A", "A"], ["A"], []])
     assert report.token_accuracy == 2 / 3 and report.sequence_accuracy == 2 / 3
-    assert report.tokens == 3 and math.isnan(report.nats)
+    assert (report.tokens, report.sequences) == (3, 3)
 
 
 def test_measuring_needs_one_label_found_for_each_right_one():

@@ -10,7 +10,16 @@ import numpy as np
 from hmmlearn import _hmmc
 from hmmlearn import hmm as hmmlearn
 
-from peers.structured.case import HMM, ITERATIONS, Case, Program, Symbols, float64, path_scores
+from peers.structured.case import (
+    HMM,
+    ITERATIONS,
+    Case,
+    Program,
+    Symbols,
+    float64,
+    path_scores,
+    read_history,
+)
 
 
 def build(case: Case, data: HMM | Symbols, *, implementation: str) -> Program | str:
@@ -75,9 +84,4 @@ def build_em(data: Symbols, implementation: str) -> Program:
         model.fit(symbols)
         return list(model.monitor_.history)
 
-    def read(history):
-        if len(history) != ITERATIONS:
-            raise RuntimeError(f"ran {len(history)} iterations, not {ITERATIONS}")
-        return [np.array(history)]
-
-    return Program(run, read, ITERATIONS)
+    return Program(run, read_history, ITERATIONS)

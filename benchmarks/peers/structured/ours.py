@@ -2,7 +2,6 @@
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from jaxseq.structured import crf, ctc, hmm
 from peers.structured.case import (
@@ -15,6 +14,7 @@ from peers.structured.case import (
     Symbols,
     compiled,
     path_scores,
+    read_history,
 )
 
 
@@ -76,7 +76,7 @@ def build_em(case: Case, data: Symbols) -> Program:
             tolerance=0.0,
         ).history
 
-    return Program(run, lambda history: [np.asarray(history, np.float64)], ITERATIONS)
+    return Program(run, read_history, ITERATIONS)
 
 
 def build_ctc(case: Case, data: CTC) -> Program:

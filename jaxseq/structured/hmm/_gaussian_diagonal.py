@@ -12,6 +12,9 @@ from jaxseq._types import Array, Key
 from jaxseq.structured.hmm._emission import Emission, floating, weighted
 from jaxseq.structured.hmm._vectors import Pseudo, check_vectors, possible, start_means
 
+FEW_DIMENSIONS = 16
+"""Up to so many, a sum over them is written out: a single pass over time does it."""
+
 
 class GaussianParams(NamedTuple):
     """Normal distributions with independent entries.
@@ -58,7 +61,7 @@ def _init(
     prior: Pseudo,
 ) -> GaussianParams:
     """Returns means far apart, and the variances of all observations."""
-    mean, covariance = start_means(key, observations, used, num_states, size, prior.min_variance)
+    mean, covariance = start_means(key, observations, used, (num_states, size), prior.min_variance)
     variance = jnp.maximum(jnp.diagonal(covariance), prior.min_variance)
     return GaussianParams(mean, jnp.broadcast_to(variance, mean.shape))
 
@@ -66,11 +69,25 @@ def _init(
 def _log_prob(params: GaussianParams, observations: Any) -> Array:
     observations = jnp.asarray(observations)
     dtype = floating(observations, params.mean, params.variance)
-    mean, variance = params.mean.astype(dtype)[None], params.variance.astype(dtype)[None]
+    mean, variance = params.mean.astype(dtype), params.variance.astype(dtype)
     x, finite = possible(observations, dtype)
-    nats = (x[:, None] - mean) ** 2 / variance + jnp.log(2 * math.pi * variance)
-    nats = (-0.5 * nats.sum(-1)).reshape(*finite.shape, -1)
-    return jnp.where(finite[..., None], nats, jnp.nan)
+    logs = jnp.log(2 * math.pi * variance).sum(-1)
+    nats = -0.5 * (_distances(x, mean, variance) + logs[None])
+    return jnp.where(finite[..., None], nats.reshape(*finite.shape, -1), jnp.nan)
+
+
+def _distances(x: Array, mean: Array, variance: Array) -> Array:
+    """Returns squared distances of vectors ``[N, D]`` from means, by variances, ``[N, K]``."""
+    if x.shape[1] <= FEW_DIMENSIONS:
+        triples = zip(x.T, mean.T, variance.T, strict=True)
+        terms = ((x[:, None] - mean[None]) ** 2 / variance[None] for x, mean, variance in triples)
+        return functools.reduce(jnp.add, terms)
+
+    def one(state: tuple[Array, Array]) -> Array:
+        mean, variance = state
+        return jnp.matmul((x - mean[None]) ** 2, 1 / variance, precision="highest")
+
+    return jax.lax.map(one, (mean, variance)).T
 
 
 def _estimate(
@@ -84,7 +101,7 @@ def _estimate(
 
     def squares(state: tuple[Array, Array]) -> Array:
         weight, mean = state
-        return jnp.matmul(weight, (x - mean[None]) ** 2, precision="highest")
+        return jnp.matmul((x.T - mean[:, None]) ** 2, weight, precision="highest")
 
     # State by state: all at once would be [N, K, D].
     scatter = jax.lax.map(squares, (weights.T, mean))

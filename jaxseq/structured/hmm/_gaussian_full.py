@@ -12,6 +12,9 @@ from jaxseq._types import Array, Key
 from jaxseq.structured.hmm._emission import Emission, floating, weighted
 from jaxseq.structured.hmm._vectors import Pseudo, check_vectors, possible, start_means
 
+FEW_DIMENSIONS = 8
+"""Up to so many, solving by a root is written out: a single pass over time does it."""
+
 
 class FullGaussianParams(NamedTuple):
     """Normal distributions.
@@ -66,7 +69,7 @@ def _init(
     prior: Pseudo,
 ) -> FullGaussianParams:
     """Returns means far apart, and the covariance of all observations."""
-    mean, covariance = start_means(key, observations, used, num_states, size, prior.min_variance)
+    mean, covariance = start_means(key, observations, used, (num_states, size), prior.min_variance)
     covariance = _at_least(covariance, prior.min_variance)
     return FullGaussianParams(mean, jnp.broadcast_to(covariance, (num_states, size, size)))
 
@@ -75,17 +78,32 @@ def _log_prob(params: FullGaussianParams, observations: Any) -> Array:
     observations = jnp.asarray(observations)
     dtype = floating(observations, params.mean, params.covariance)
     x, finite = possible(observations, dtype)
+    root = jnp.linalg.cholesky(params.covariance.astype(dtype))
+    logs = 2 * jnp.log(jnp.diagonal(root, axis1=-2, axis2=-1)).sum(-1)
+    logs = logs + x.shape[1] * math.log(2 * math.pi)
+    nats = -0.5 * (_distances(x, params.mean.astype(dtype), root) + logs[None])
+    return jnp.where(finite[..., None], nats.reshape(*finite.shape, -1), jnp.nan)
+
+
+def _distances(x: Array, mean: Array, root: Array) -> Array:
+    """Returns squared distances of vectors ``[N, D]`` from means, by covariances, ``[N, K]``."""
+    if x.shape[1] <= FEW_DIMENSIONS:
+        solved: list[Array] = []
+        for d, column in enumerate(x.T):
+            rest = column[:, None] - mean[None, :, d]
+            for e, z in enumerate(solved):
+                rest = rest - root[None, :, d, e] * z
+            solved.append(rest / root[None, :, d, d])
+        return functools.reduce(jnp.add, (z**2 for z in solved))
+    eye = jnp.broadcast_to(jnp.eye(x.shape[1], dtype=x.dtype), root.shape)
+    inverse = jax.scipy.linalg.solve_triangular(root, eye, lower=True)
 
     def one(state: tuple[Array, Array]) -> Array:
-        mean, covariance = state
-        root = jnp.linalg.cholesky(covariance)
-        z = jax.scipy.linalg.solve_triangular(root, (x - mean[None]).T, lower=True)
-        return -0.5 * (z**2).sum(0) - jnp.log(jnp.diagonal(root)).sum()
+        mean, inverse = state
+        return (jnp.matmul(x - mean[None], inverse.T, precision="highest") ** 2).sum(-1)
 
     # State by state: all at once would be [N, K, D].
-    nats = jax.lax.map(one, (params.mean.astype(dtype), params.covariance.astype(dtype)))
-    nats = nats.T - 0.5 * x.shape[-1] * math.log(2 * math.pi)
-    return jnp.where(finite[..., None], nats.reshape(*finite.shape, -1), jnp.nan)
+    return jax.lax.map(one, (mean, inverse)).T
 
 
 def _estimate(
@@ -99,8 +117,8 @@ def _estimate(
 
     def products(state: tuple[Array, Array]) -> Array:
         weight, mean = state
-        centered = x - mean[None]
-        return jnp.matmul((weight[:, None] * centered).T, centered, precision="highest")
+        centered = x.T - mean[:, None]
+        return jnp.matmul(weight[None] * centered, centered.T, precision="highest")
 
     scatter = jax.lax.map(products, (weights.T, mean))
     off = mean - prior.mean

@@ -83,13 +83,7 @@ def fit_gradient(
     where = "hmm.fit_gradient"
     check_positive(where, steps=steps)
     check_least(where, 0, tolerance=tolerance)
-    if not (callable(getattr(optimizer, "init", None)) and hasattr(optimizer, "update")):
-        raise error(
-            where,
-            f"`optimizer` must have `init` and `update`, but it is {type(optimizer).__name__}",
-            hint="such as optax.adam(1e-2)",
-            kind=TypeError,
-        )
+    _check_optimizer(where, optimizer)
     data, starts, weights = prepared(
         where,
         key,
@@ -117,3 +111,14 @@ def fit_gradient(
         )
 
     return best_of(where, starts, run, iterations=steps, progress=progress)
+
+
+def _check_optimizer(where: str, optimizer: Any) -> None:
+    """Raises unless it has what an optimizer of optax has."""
+    if not (callable(getattr(optimizer, "init", None)) and hasattr(optimizer, "update")):
+        raise error(
+            where,
+            f"`optimizer` must have `init` and `update`, but it is {type(optimizer).__name__}",
+            hint="such as optax.adam(1e-2)",
+            kind=TypeError,
+        )

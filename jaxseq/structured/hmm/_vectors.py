@@ -37,15 +37,16 @@ class Pseudo(NamedTuple):
 
 
 def start_means(
-    key: Key, observations: Any, used: Any, num_states: int, size: int, min_variance: float
+    key: Key, observations: Any, used: Any, shape: tuple[int, int], min_variance: float
 ) -> tuple[Array, Array]:
     """Returns means ``[K, D]``, and the covariance ``[D, D]`` of all observations.
 
     The means are observations far apart, each dimension measured by its standard deviation.
     """
+    num_states, size = shape
     if observations is None:
         dtype = floating()
-        return jax.random.normal(key, (num_states, size), dtype), jnp.eye(size, dtype=dtype)
+        return jax.random.normal(key, shape, dtype), jnp.eye(size, dtype=dtype)
     x = jnp.asarray(observations, floating(observations)).reshape(-1, size)
     used = all_used(observations, used, 1)
     x = jnp.where(used[:, None], x, 0)

@@ -19,23 +19,24 @@ PRIOR = {
 K, D = 2, 3
 
 
-def draw():
+def draw(size=D):
     rng = np.random.default_rng(0)
-    mean, root = rng.standard_normal((K, D)), rng.standard_normal((K, D, D))
-    xs, weights = 2 + 3 * rng.standard_normal((4, 5, D)), rng.random((4, 5, K))
-    return mean, root @ root.swapaxes(1, 2) + 0.1 * np.eye(D), xs, jnp.asarray(weights)
+    mean, root = rng.standard_normal((K, size)), rng.standard_normal((K, size, size))
+    xs, weights = 2 + 3 * rng.standard_normal((4, 5, size)), rng.random((4, 5, K))
+    return mean, root @ root.swapaxes(1, 2) + 0.1 * np.eye(size), xs, jnp.asarray(weights)
 
 
-def test_log_probabilities_are_those_of_scipy():
-    mean, covariance, xs, _ = draw()
+@pytest.mark.parametrize("size", [1, D, 20])  # few dimensions are written out
+def test_log_probabilities_are_those_of_scipy(size):
+    mean, covariance, xs, _ = draw(size)
     full = hmm.FullGaussianParams(jnp.asarray(mean), jnp.asarray(covariance))
-    found = jax.jit(hmm.gaussian(K, D, covariance="full").log_prob)(full, xs)
+    found = jax.jit(hmm.gaussian(K, size, covariance="full").log_prob)(full, xs)
     for k in range(K):
         expected = stats.multivariate_normal.logpdf(xs, mean[k], covariance[k])
         np.testing.assert_allclose(found[..., k], expected, rtol=1e-10)
     variance = np.diagonal(covariance, axis1=1, axis2=2)
     diagonal = hmm.GaussianParams(full.mean, jnp.asarray(variance))
-    found = jax.jit(hmm.gaussian(K, D).log_prob)(diagonal, xs)
+    found = jax.jit(hmm.gaussian(K, size).log_prob)(diagonal, xs)
     for k in range(K):
         expected = stats.norm.logpdf(xs, mean[k], np.sqrt(variance[k])).sum(-1)
         np.testing.assert_allclose(found[..., k], expected, rtol=1e-10)

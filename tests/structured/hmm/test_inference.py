@@ -12,6 +12,7 @@ from jaxseq.structured import hmm
 
 BACKENDS = ("associative", "reference", "sequential")
 ROWS = range(lattices.ROWS)
+SLOWLY = [pytest.param(steps, marks=pytest.mark.slow) for steps in (2, 3, 31, 257)]
 
 
 @functools.cache
@@ -104,7 +105,7 @@ def test_a_missing_observation_is_summed_out(x64):
     assert np.isfinite(gradient).all()
 
 
-@pytest.mark.parametrize("steps", [1, 2, 3, 31, pytest.param(257, marks=pytest.mark.slow), 1024])
+@pytest.mark.parametrize("steps", [1, 1024, *SLOWLY])
 def test_blocks_of_steps_are_steps(steps, x64):
     rng = np.random.default_rng(steps)
     arrays = rng.normal(size=3), rng.normal(size=(3, 3)), rng.normal(size=(2, steps, 3)) * 3
