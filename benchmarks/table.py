@@ -53,7 +53,7 @@ class Options:
     """Makes Markdown of the files of results."""
 
     files: tuple[Path, ...] = ()
-    """Files of results; by default all in benchmarks/results, the sweep left out."""
+    """Files of results; by default all in benchmarks/results, the sweep and those of structured.py left out."""
     write: tuple[Path, ...] = ()
     """Pages whose text between the two comments is replaced."""
     page: Path | None = None
@@ -225,7 +225,9 @@ def replace(text: str, new: str) -> str:
 
 def main(options: Options) -> None:
     """Prints the README's table, and writes pages."""
-    known = sorted(path for path in results.FOLDER.glob("*.json") if "sweep" not in path.name)
+    others = ("sweep", "structured-")
+    known = results.FOLDER.glob("*.json")
+    known = sorted(path for path in known if not any(name in path.name for name in others))
     all_found = [results.load(path) for path in options.files or known]
     if not all_found:
         raise SystemExit(f"error: {results.FOLDER} has no results yet: make bench")

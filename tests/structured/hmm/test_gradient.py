@@ -36,15 +36,16 @@ def promotion():
 
 
 @pytest.mark.usefixtures("promotion")
-@pytest.mark.parametrize("optimizer", ["adam", pytest.param("lbfgs", marks=pytest.mark.slow)])
-def test_the_earthquakes_have_the_same_maximum_by_gradient(optimizer):
-    makers = {"lbfgs": optax.lbfgs, "adam": lambda: optax.adam(0.5)}
+@pytest.mark.parametrize("name", ["adam", pytest.param("lbfgs", marks=pytest.mark.slow)])
+def test_the_earthquakes_have_the_same_maximum_by_gradient(name):
+    optimizer = {"adam": optax.adam(0.5), "lbfgs": optax.lbfgs()}[name]
     counts = load("earthquakes_yearly").train.count
-    found = hmm.fit_gradient(KEY, TWO, counts, makers[optimizer](), steps=5000, tolerance=1e-8)
-    assert round(found.log_likelihood, 4) == -341.8787
+    found = hmm.fit_gradient(KEY, TWO, counts, optimizer, steps=1500, tolerance=1e-7)
     # Where a probability goes to 0 the slope does too, and Adam is slow to follow.
-    assert found.converged == (optimizer == "lbfgs")
-    assert np.sort(found.model.emission.rate).round(3).tolist() == [15.421, 26.018]
+    assert found.converged == (name == "lbfgs")
+    assert abs(found.log_likelihood + 341.8787) < (5e-5 if name == "lbfgs" else 5e-4)
+    rates = np.sort(found.model.emission.rate)
+    np.testing.assert_allclose(rates, [15.421, 26.018], atol=2e-3)
 
 
 def test_pads_never_matter_and_what_is_forbidden_stays_so():
