@@ -17,10 +17,11 @@ def decide(
 ) -> tuple[str, str]:
     """Returns the backend that a name stands for, and why.
 
-    On a CPU, XLA runs a loop over very few numbers without any cost a step, and one over many is
-    bound by their arithmetic: blocks of steps side by side, which take K times the arithmetic, pay
-    in between. For the best path they never did. On other devices a step costs a launch, so all
-    but short chains go in blocks; that rule is not measured.
+    On a CPU a long loop over few numbers is bound by its steps, and blocks of steps side by side,
+    which take K times the arithmetic, pay: at T = 48,502 and K = 2 an iteration of EM took 4.3 ms
+    by 14.4 in float64, and as much in float32, where XLA runs so small a loop at no cost a step.
+    For the best path they never paid. On other devices a step costs a launch, so all but short
+    chains go in blocks; that rule is not measured.
     """
     if backend != "auto":
         return backend, "asked for by name"
@@ -29,6 +30,6 @@ def decide(
         if steps >= 256 and size <= 32:
             return "associative", f"T = {steps} is long, for a device where steps are dear"
         return "sequential", f"T = {steps} is short, or K = {size} is large"
-    if semiring is LOG and steps >= 1024 and size <= 8 and 4 <= rows * size <= 40:
+    if semiring is LOG and steps >= 1024 and size <= 8 and rows * size <= 40:
         return "associative", f"T = {steps} is long, and {width} leaves room beside it"
     return "sequential", f"T = {steps} and {width}, on a CPU"

@@ -28,7 +28,7 @@ class Plan(NamedTuple):
 
     Example:
       >>> import jax.numpy as jnp
-      >>> plan(jnp.zeros((4, 48_502, 2)), jnp.zeros((2, 2))).backend
+      >>> plan(jnp.zeros((1, 48_502, 2)), jnp.zeros((2, 2))).backend
       'associative'
     """
 

@@ -21,7 +21,7 @@ def test_on_a_cpu_long_and_narrow_chains_run_in_blocks():
     assert decide("auto", *SHORT, LOG, "cpu")[0] == "sequential"
     assert decide("auto", *LONG, LOG, "cpu")[0] == "associative"
     assert decide("auto", *LONG, MAX, "cpu")[0] == "sequential"
-    assert decide("auto", 48_502, 1, 2, LOG, "cpu")[0] == "sequential"
+    assert decide("auto", 20_000, 64, 3, LOG, "cpu")[0] == "sequential"
     chain = Chain(jnp.zeros((5, 5)), jnp.zeros(LONG), None)
     assert choose("auto", chain) == "associative"
 
