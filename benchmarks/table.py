@@ -53,7 +53,7 @@ class Options:
     """Makes Markdown of the files of results."""
 
     files: tuple[Path, ...] = ()
-    """Files of results; by default all in benchmarks/results but the sweep and those of structured.py."""
+    """Files of results; by default all in benchmarks/results that are compare.py's."""
     write: tuple[Path, ...] = ()
     """Pages whose text between the two comments is replaced."""
     page: Path | None = None
