@@ -4,8 +4,8 @@ import itertools
 
 import numpy as np
 
-STEPS, ROWS, STATES = 5, 4, 3
-LENGTHS = np.array([5, 3, 1, 0], np.int32)
+STEPS, ROWS, STATES = 6, 4, 3
+LENGTHS = np.array([6, 3, 1, 0], np.int32)
 FORMS = {"one": (STATES, STATES), "a row": (ROWS, STATES, STATES)}
 FORMS["a step"] = (ROWS, STEPS - 1, STATES, STATES)
 

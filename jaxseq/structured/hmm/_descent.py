@@ -110,7 +110,9 @@ def optimizer_step(
     kinds = {p.kind for p in inspect.signature(optimizer.update).parameters.values()}
     extra = {"value": value, "grad": grad, "value_fn": loss}
     extra = extra if inspect.Parameter.VAR_KEYWORD in kinds else {}
-    updates, after = optimizer.update(grad, state.optimizer, state.free, **extra)
+    # Optax relies on the standard rules, whatever the caller's are.
+    with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
+        updates, after = optimizer.update(grad, state.optimizer, state.free, **extra)
     return jax.tree.map(lambda x, dx: x + dx.astype(x.dtype), state.free, updates), after
 
 

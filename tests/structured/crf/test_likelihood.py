@@ -11,7 +11,7 @@ from jaxseq.structured import crf
 
 BACKENDS = ("associative", "reference", "sequential")
 ROWS = range(lattices.ROWS)
-TAGS = np.array([[0, 2, 1, 1, 0], [2, 2, 0, -1, 9], [1, 7, 7, 7, 7], [5, 5, 5, 5, 5]])
+TAGS = np.array([[0, 2, 1, 1, 0, 2], [2, 2, 0, -1, 9, 9], [1, *[7] * 5], [5] * 6])
 
 
 def given(form="one", forbid=0.0, dtype=np.float64):

@@ -1,6 +1,7 @@
 """Hidden Markov models against all paths, one by one; ragged rows, NaN in the pads."""
 
 import functools
+import itertools
 
 import jax
 import jax.numpy as jnp
@@ -72,6 +73,47 @@ def test_filtering_a_sequence_is_smoothing_its_beginnings(backend, x64):
             got.log_probs[0, steps - 1], want.log_marginals[0, -1], atol=1e-12
         )
     np.testing.assert_allclose(got.log_likelihood, want.log_likelihood)
+
+
+def enumerated(initial, transition, emission):
+    """Marginals, filtered and pair probabilities by all paths; JAX differentiates it."""
+    steps, size = emission.shape
+    paths = np.array(list(itertools.product(range(size), repeat=steps)), np.int32)
+    states = jax.nn.one_hot(paths, size, dtype=emission.dtype)
+
+    def probs(steps):
+        score = initial[paths[:, 0]] + jnp.einsum("ptk,tk->p", states[:, :steps], emission[:steps])
+        for t in range(1, steps):
+            score = score + transition[paths[:, t - 1], paths[:, t]]
+        return jax.nn.softmax(score)
+
+    full = probs(steps)
+    filtered = [jnp.einsum("p,pk->k", probs(t + 1), states[:, t]) for t in range(steps)]
+    pairs = jnp.einsum("p,pti,ptj->tij", full, states[:, :-1], states[:, 1:])
+    return jnp.einsum("p,ptk->tk", full, states), jnp.stack(filtered), pairs
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_gradients_of_probabilities_are_those_of_all_paths(backend, x64):
+    rng = np.random.default_rng(4)
+    arrays = rng.normal(size=3), rng.normal(size=(3, 3)), rng.normal(size=(4, 3))
+    weights = rng.normal(size=(4, 3)), rng.normal(size=(4, 3)), rng.normal(size=(3, 3, 3))
+
+    def total(probs):
+        return sum(jnp.vdot(weight, prob) for weight, prob in zip(weights, probs, strict=True))
+
+    def ours(*arrays):
+        logs = (
+            hmm.smooth(*arrays, backend=backend).log_marginals,
+            hmm.filter(*arrays, backend=backend).log_probs,
+            hmm.pairwise(*arrays, backend=backend),
+        )
+        return total(map(jnp.exp, logs))
+
+    got = jax.jit(jax.grad(ours, argnums=(0, 1, 2)))(*arrays)
+    want = jax.grad(lambda *a: total(enumerated(*a)), argnums=(0, 1, 2))(*arrays)
+    for one, other in zip(got, want, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-12)
 
 
 def test_what_follows_is_a_missing_observation(x64):
@@ -209,9 +251,9 @@ def test_it_is_traced_once_a_shape():
             r"`log_initial` must have shape \(K,\) = \(3,\)",
         ),
         (
-            {"lengths": np.int32([6, 0, 0, 0])},
+            {"lengths": np.int32([7, 0, 0, 0])},
             ValueError,
-            "`lengths` .* 0 and T = 5, but there is 6",
+            "`lengths` .* 0 and T = 6, but there is 7",
         ),
         ({"lengths": np.float32([1, 0, 0, 0])}, TypeError, "`lengths` must be integers"),
         (
@@ -220,7 +262,7 @@ def test_it_is_traced_once_a_shape():
             r"`lengths` must have shape \(\*batch,\) = \(4,\)",
         ),
         ({"observed": np.ones((4, 4), bool)}, ValueError, "`observed` must have shape"),
-        ({"observed": np.ones((4, 5))}, TypeError, "`observed` must be bool"),
+        ({"observed": np.ones((4, 6))}, TypeError, "`observed` must be bool"),
         ({"backend": "fast"}, ValueError, '`backend` must be one of .* but it is "fast"'),
     ],
 )
