@@ -148,7 +148,7 @@ def log_partition_jvp(
     scaled = scale(chain)
     messages = messages_forward(scaled, backend)
     smoothed = messages_backward(scaled, messages, backend)
-    trust = trusted(chain, scaled, messages)
+    trust = trusted(chain, scaled, messages, smoothed)
     marginal = messages.probs * smoothed.ratio
     if chain.valid is not None:
         marginal = jnp.where(chain.valid[..., None], marginal, 0)
@@ -199,7 +199,7 @@ def posterior(backend: str, chain: Chain) -> Posterior:
     log_z_known = jnp.broadcast_to(log_z[:, None] > -jnp.inf, log_filter.shape[1:])
     log_marginal = jnp.where(log_z_known, log_filter + log(smoothed.ratio), -jnp.inf)
     fast = Posterior(log_z, log_marginal, counts)
-    trust = trusted(chain, scaled, messages)
+    trust = trusted(chain, scaled, messages, smoothed)
     return jax.lax.cond(trust, lambda: fast, lambda: exact_posterior(chain))
 
 
@@ -215,7 +215,7 @@ def log_pairs(backend: str, chain: Chain) -> Array:
         fast = Pairs(
             log_filtered(chain, scaled, messages), log_arrival(chain, scaled, messages, smoothed)
         )
-        trust = trusted(chain, scaled, messages)
+        trust = trusted(chain, scaled, messages, smoothed)
         pairs = jax.lax.cond(trust, lambda: fast, lambda: exact_pairs(chain)[2])
     move = jnp.expand_dims(chain.transition, range(4 - chain.transition.ndim))
     return pairs.before[:-1, ..., None] + move + pairs.arrival[..., None, :]

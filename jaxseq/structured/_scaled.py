@@ -234,23 +234,47 @@ def nothing_lost(chain: Chain, scaled: Scaled, filtered: Filtered) -> Array:
     """Returns whether every state that can be reached stayed well above the smallest float.
 
     Where some transitions are forbidden, a state that is all but impossible may be the only way on.
+    And where blocks were multiplied, each message must still follow from the one before: in a
+    product, rows of states that are not reached may drown those of states that are.
     """
     limit = room(chain.emission.dtype)
     before = propagate(filtered.probs[:-1], scaled.transition)
     before = jnp.concatenate([jnp.ones_like(chain.emission[:1]), before])
     reached = (before > 0) & (chain.emission > -jnp.inf)
     least = jnp.exp(spread(chain) - 0.95 * limit).astype(before.dtype)
-    small = before * scaled.likelihood < least * filtered.scale[..., None]
-    lost = reached & (small | (filtered.probs == 0))
+    joint = before * scaled.likelihood
+    small = joint < least * filtered.scale[..., None]
+    off = jnp.abs(start(joint)[0] - filtered.probs) > rounding(joint.dtype)
+    lost = (reached & (small | (filtered.probs == 0))) | off
     if chain.valid is not None:
         lost = lost & chain.valid[..., None]
     return (spread(chain) < 0.7 * limit) & ~jnp.any(lost)
 
 
-def trusted(chain: Chain, scaled: Scaled, filtered: Filtered) -> Array:
+def follows(scaled: Scaled, filtered: Filtered, smoothed: Smoothed) -> Array:
+    """Returns whether the posterior of each state is that of the ways into it."""
+    ways = propagate(filtered.probs[:-1], scaled.transition) * smoothed.arrival
+    off = jnp.abs(ways - filtered.probs[1:] * smoothed.ratio[1:])
+    lost = off > rounding(off.dtype)
+    if scaled.valid is not None:
+        lost = lost & scaled.valid[1:, :, None]
+    return ~jnp.any(lost)
+
+
+def rounding(dtype: Any) -> float:
+    """Returns how far apart two ways to compute a probability may be."""
+    return math.sqrt(float(jnp.finfo(dtype).eps))
+
+
+def trusted(
+    chain: Chain, scaled: Scaled, filtered: Filtered, smoothed: Smoothed | None = None
+) -> Array:
     """Returns whether nothing that matters fell below what a float can hold."""
 
     def check() -> Array:
-        return nothing_lost(chain, scaled, filtered)
+        good = nothing_lost(chain, scaled, filtered)
+        if smoothed is None or filtered.blocks is None:  # step by step it follows by construction
+            return good
+        return good & follows(scaled, filtered, smoothed)
 
     return jax.lax.cond(dense(chain), lambda: jnp.array(True), check)

@@ -106,6 +106,22 @@ def test_scores_that_a_probability_cannot_hold_are_summed_in_logarithms():
         np.testing.assert_allclose(gradient, marginals, atol=1e-6)
 
 
+@pytest.mark.parametrize("steps", [slice(183, None), slice(0, 14), slice(60, 90)])
+@pytest.mark.parametrize("score", [6.8, 30.0])
+def test_what_is_not_reached_drowns_nothing(steps, score):
+    # Two tags that never follow one another; the scores are for the one that cannot be the first.
+    transition = np.where(np.eye(2, dtype=bool), 0, -np.inf).astype(np.float32)
+    emission = np.zeros((197, 2), np.float32)
+    emission[steps, 1] = score
+    for backend in BACKENDS:
+        given = {"initial": np.float32([0, -np.inf]), "backend": backend}
+        marginals = crf.marginals(emission, transition, **given)
+        np.testing.assert_allclose(marginals, [[1, 0]] * 197, atol=1e-5)
+        value, gradient = jax.value_and_grad(crf.log_partition)(emission, transition, **given)
+        np.testing.assert_allclose(value, 0, atol=1e-4)
+        np.testing.assert_allclose(gradient, marginals, atol=1e-5)
+
+
 def test_a_tag_out_of_range_is_said_and_under_jit_makes_a_nan():
     (emission, transition), ends, _ = given(dtype=np.float32)
     emission = np.nan_to_num(emission)
