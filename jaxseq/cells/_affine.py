@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Float
 
+from jaxseq._arrays import accumulator
 from jaxseq._checks import check_shape, error
 from jaxseq._types import Array, Key
 
@@ -14,11 +15,6 @@ Init = Literal["glorot", "torch"]
 
 _glorot = jax.nn.initializers.glorot_uniform(in_axis=-1, out_axis=-2)
 _orthogonal = jax.nn.initializers.orthogonal()
-
-
-def accumulator(dtype: Any) -> Any:
-    """The dtype that sums run in: float32 or better."""
-    return jnp.dtype(dtype) if jnp.finfo(dtype).bits >= 32 else jnp.dtype(jnp.float32)
 
 
 def affine(w: Float[Array, "N M"], b: Float[Array, " N"], x: Float[Array, " M"]) -> Array:

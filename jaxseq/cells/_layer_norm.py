@@ -6,9 +6,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Float
 
+from jaxseq._arrays import accumulator
 from jaxseq._checks import error
 from jaxseq._types import Array
-from jaxseq.cells._affine import accumulator
 
 
 def layer_norm(

@@ -6,9 +6,10 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from jaxseq._arrays import accumulator
 from jaxseq._checks import check_shape
 from jaxseq._types import Array, Key
-from jaxseq.cells._affine import accumulator, check_dtype
+from jaxseq.cells._affine import check_dtype
 
 _glorot = jax.nn.initializers.glorot_uniform(in_axis=-1, out_axis=-2)
 

@@ -8,9 +8,10 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Float
 
+from jaxseq._arrays import accumulator
 from jaxseq._checks import check_shape, error
 from jaxseq._types import Array, Key
-from jaxseq.cells._affine import accumulator, check_sizes
+from jaxseq.cells._affine import check_sizes
 from jaxseq.cells._cell import Cell
 from jaxseq.cells._linear import Linear, check_input, zero_state
 

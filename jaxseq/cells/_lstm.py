@@ -8,11 +8,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
+from jaxseq._arrays import accumulator
 from jaxseq._checks import error
 from jaxseq._types import Array, Key
 from jaxseq.cells._affine import (
     Init,
-    accumulator,
     affine,
     check_init,
     check_sizes,

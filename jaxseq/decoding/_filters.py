@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
+from jaxseq._arrays import accumulator
 from jaxseq._checks import error, shape_text
 from jaxseq._types import Array, ArrayLike
 
@@ -102,11 +103,6 @@ def _keep(logits: Array, value: Array, index: Array) -> Array:
     symbols = jax.lax.broadcasted_iota(index.dtype, logits.shape, logits.ndim - 1)
     kept = (logits > value) | ((logits == value) & (symbols <= index)) | jnp.isnan(logits)
     return jnp.where(kept, logits, -jnp.inf)
-
-
-def accumulator(dtype: Any) -> Any:
-    """Returns the dtype that sums run in: float32 or better."""
-    return jnp.float64 if dtype == jnp.float64 else jnp.float32
 
 
 def check_logits(where: str, logits: Any) -> None:

@@ -7,9 +7,10 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Float, Int
 
+from jaxseq._arrays import accumulator
 from jaxseq._checks import error, shape_text
 from jaxseq._types import Array, PyTree
-from jaxseq.decoding._filters import accumulator, check_integer
+from jaxseq.decoding._filters import check_integer
 from jaxseq.sequence import Directions
 
 Step = Callable[[PyTree, Array], tuple[PyTree, Array]]

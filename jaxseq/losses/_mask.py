@@ -6,12 +6,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxseq._arrays import known
 from jaxseq._checks import check_shape, error, shape_text
-
-
-def known(*arrays: Any) -> bool:
-    """Returns whether the values are there to be looked at: none is traced by jit, vmap or grad."""
-    return not any(isinstance(array, jax.core.Tracer) for array in arrays)
 
 
 def valid_steps(where: str, shape: tuple[int, ...], *, lengths: Any, mask: Any) -> Any:
@@ -115,11 +111,6 @@ def harmless(
         _check_range(where, np.asarray(targets)[np.asarray(valid)], logits.shape[-1])
     logits, targets, valid = jnp.asarray(logits), jnp.asarray(targets), jnp.asarray(valid)
     return jnp.where(valid[..., None], logits, 0), jnp.where(valid, targets, 0), valid
-
-
-def accumulator(dtype: Any) -> Any:
-    """Returns the dtype that sums run in: float32 or better."""
-    return jnp.float64 if dtype == jnp.float64 else jnp.float32
 
 
 def _check_range(where: str, targets: np.ndarray, vocabulary_size: int) -> None:

@@ -5,8 +5,9 @@ import math
 import jax.numpy as jnp
 from jaxtyping import Bool, Float, Int, Integer
 
+from jaxseq._arrays import accumulator
 from jaxseq._types import Array, ArrayLike
-from jaxseq.losses._mask import accumulator, harmless
+from jaxseq.losses._mask import harmless
 from jaxseq.losses._sum_count import SumCount, mean
 
 

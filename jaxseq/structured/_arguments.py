@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxseq._arrays import accumulator, known
 from jaxseq._checks import check_shape, error, shape_text
 from jaxseq._types import Array
 from jaxseq.structured._messages import Chain
@@ -43,16 +44,6 @@ class Problem(NamedTuple):
         valid = valid_steps(self.lengths, array.shape[0])
         array = jnp.where(jnp.expand_dims(valid, range(2, array.ndim)), array, pad)
         return self.rows(jnp.moveaxis(array, 0, 1)[:, : self.steps])
-
-
-def known(array: Any) -> bool:
-    """Returns whether the values are there to be looked at: not traced by jit, vmap or grad."""
-    return not isinstance(array, jax.core.Tracer)
-
-
-def accumulator(dtype: Any) -> Any:
-    """Returns the dtype that recursions run in: float32 or better."""
-    return jnp.float64 if dtype == jnp.float64 else jnp.float32
 
 
 def valid_steps(lengths: Array, steps: int) -> Array:

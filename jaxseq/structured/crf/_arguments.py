@@ -6,9 +6,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, Integer
 
+from jaxseq._arrays import known
 from jaxseq._checks import check_shape, error
 from jaxseq._types import Array, ArrayLike
-from jaxseq.structured._arguments import Problem, check_backend, known, problem
+from jaxseq.structured._arguments import Problem, check_backend, problem
 from jaxseq.structured.crf._constraints import Allowed
 
 Emissions = Float[ArrayLike, "*batch T K"]

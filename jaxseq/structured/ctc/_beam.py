@@ -8,9 +8,10 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Float, Int
 
+from jaxseq._arrays import accumulator
 from jaxseq._checks import error, shape_text
 from jaxseq._types import Array, ArrayLike, Lengths, PyTree
-from jaxseq.structured._arguments import accumulator, valid_steps
+from jaxseq.structured._arguments import valid_steps
 from jaxseq.structured.ctc._arguments import check_frames, check_integer
 from jaxseq.structured.ctc._prefixes import Prefixes, Scoring, start, step
 

@@ -7,9 +7,10 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Float, Int
 
+from jaxseq._arrays import accumulator
 from jaxseq._checks import check_shape, error
 from jaxseq._types import Array, ArrayLike, Lengths
-from jaxseq.structured._arguments import accumulator, valid_steps
+from jaxseq.structured._arguments import valid_steps
 from jaxseq.structured.ctc._arguments import Frames, check_frames
 
 

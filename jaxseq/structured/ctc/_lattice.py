@@ -11,8 +11,9 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from jaxseq._arrays import accumulator
 from jaxseq._types import Array
-from jaxseq.structured._arguments import accumulator, valid_steps
+from jaxseq.structured._arguments import valid_steps
 
 
 class Lattice(NamedTuple):

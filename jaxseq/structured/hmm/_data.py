@@ -5,9 +5,10 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 import numpy as np
 
+from jaxseq._arrays import known
 from jaxseq._checks import check_shape, error, shape_text
 from jaxseq._types import Array
-from jaxseq.structured._arguments import check_lengths, known
+from jaxseq.structured._arguments import check_lengths
 from jaxseq.structured.hmm._emission import Emission
 
 

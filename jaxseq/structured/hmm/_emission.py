@@ -7,9 +7,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxseq._arrays import accumulator
 from jaxseq._checks import error
 from jaxseq._types import Array, Key, PyTree
-from jaxseq.structured._arguments import accumulator
 from jaxseq.structured._semiring import log
 
 
