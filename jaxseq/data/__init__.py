@@ -3,29 +3,38 @@
 NumPy only: what comes out are arrays and named tuples of arrays, for the caller to put on a device.
 
 - Text: :func:`read_text`, :func:`normalize_text`, :func:`split_text`, :class:`Vocabulary`.
+- Labelled files of your own: :func:`read_labelled_text`, :func:`read_series`, :func:`read_tagged`,
+  and to be labelled :func:`read_texts`, :func:`read_tokens`; :func:`hold_out` for validation.
 - Batches: :class:`WindowBatches` of one long text, :class:`BucketBatches` of many sequences,
-  :func:`pad` and :func:`unpad`.
+  :func:`map_batches`, :func:`pad` and :func:`unpad`.
 - Corpora: :func:`names`, :func:`load`.
 """
 
 from jaxseq.data._buckets import BucketBatch, BucketBatches, bucket_boundaries
 from jaxseq.data._corpora import Corpus, load, names
+from jaxseq.data._hold_out import HeldOut, hold_out
+from jaxseq.data._labelled import read_labelled_text, read_texts
+from jaxseq.data._map import map_batches
 from jaxseq.data._padding import Padded, pad, unpad
 from jaxseq.data._records import (
     CO2,
     Earthquakes,
     GNPGrowth,
+    LabelledText,
     Nile,
     Paragraph,
     PersonName,
     Pronunciation,
     SeattleWeather,
+    Series,
     Stocks,
     Sunspots,
     Token,
     Translation,
     Utterance,
 )
+from jaxseq.data._series import SeriesParts, read_series
+from jaxseq.data._tagged import read_tagged, read_tokens
 from jaxseq.data._text import TextParts, normalize_text, read_text, split_text
 from jaxseq.data._vocabulary import Vocabulary
 from jaxseq.data._windows import WindowBatch, WindowBatches
@@ -37,12 +46,16 @@ __all__ = [
     "Corpus",
     "Earthquakes",
     "GNPGrowth",
+    "HeldOut",
+    "LabelledText",
     "Nile",
     "Padded",
     "Paragraph",
     "PersonName",
     "Pronunciation",
     "SeattleWeather",
+    "Series",
+    "SeriesParts",
     "Stocks",
     "Sunspots",
     "TextParts",
@@ -53,11 +66,18 @@ __all__ = [
     "WindowBatch",
     "WindowBatches",
     "bucket_boundaries",
+    "hold_out",
     "load",
+    "map_batches",
     "names",
     "normalize_text",
     "pad",
+    "read_labelled_text",
+    "read_series",
+    "read_tagged",
     "read_text",
+    "read_texts",
+    "read_tokens",
     "split_text",
     "unpad",
 ]

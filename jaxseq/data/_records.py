@@ -1,4 +1,4 @@
-"""The rows and columns of the bundled corpora, each with the names of its fields."""
+"""The rows and columns of corpora and of users' own files, with the names of their fields."""
 
 from typing import NamedTuple
 
@@ -72,8 +72,24 @@ class PersonName(NamedTuple):
     language: str
 
 
+class LabelledText(NamedTuple):
+    """A row of a file that :func:`read_labelled_text` reads.
+
+    Attributes:
+      text: the text.
+      label: its class.
+
+    Example:
+      >>> LabelledText("Turn the lights off", "home").label
+      'home'
+    """
+
+    text: str
+    label: str
+
+
 class Token(NamedTuple):
-    """A labelled word of ``usaddress`` or ``hkcancor``.
+    """A labelled word of ``usaddress`` or ``hkcancor``, or of a file of :func:`read_tagged`.
 
     Attributes:
       token: the word.
@@ -103,6 +119,23 @@ class Utterance(NamedTuple):
 
     values: Float32[np.ndarray, "T 12"]
     label: int
+
+
+class Series(NamedTuple):
+    """A case of a file that :func:`read_series` reads: ``T`` frames of ``I`` values.
+
+    Attributes:
+      values: float32 ``[T, I]``.
+      label: its class.
+
+    Example:
+      >>> import numpy as np
+      >>> Series(values=np.zeros((20, 12), np.float32), label="3").values.shape
+      (20, 12)
+    """
+
+    values: Float32[np.ndarray, "T I"]
+    label: str
 
 
 class Stocks(NamedTuple):

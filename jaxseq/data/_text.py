@@ -1,16 +1,12 @@
 """Running text: a file of the user's own, how it is normalised, how it is cut in three."""
 
-import gzip
 import os
 import pathlib
 import unicodedata
-import zlib
 from typing import NamedTuple
 
 from jaxseq._checks import InputError, error
-
-_GZIP = b"\x1f\x8b"
-_HANGUL = ("\uac00", "\ud7a3")
+from jaxseq.data._files import UserFile
 
 
 class TextParts(NamedTuple):
@@ -78,11 +74,16 @@ def read_text(path: str | os.PathLike[str]) -> str:
       ...     read_text(path)
       '가\n나\n'
     """
-    file = pathlib.Path(path)
-    text = normalize_text(_decode(file, _unzip(file, _read(file))))
+    file = UserFile("read_text", pathlib.Path(path))
+    return normal_text(file, file.read())
+
+
+def normal_text(file: UserFile, data: bytes, *, lines: bool = False) -> str:
+    """The normalised text of a file's bytes; ``lines`` says whether errors count them."""
+    text = normalize_text(file.decode(data, lines=lines))
     if not text or text.isspace():
-        problem = f"`{file}` has no text in it" if text else f"`{file}` is empty"
-        raise error("read_text", problem, hint="give a file with text", kind=InputError)
+        problem = "has no text in it" if text else "is empty"
+        raise file.error(problem, hint="give a file with text")
     return text
 
 
@@ -117,45 +118,3 @@ def split_text(text: str) -> TextParts:
             kind=InputError,
         )
     return parts
-
-
-def _read(file: pathlib.Path) -> bytes:
-    try:
-        return file.read_bytes()
-    except FileNotFoundError as cause:
-        hint = "check the spelling; a path is relative to the working directory"
-        raise error(
-            "read_text", f"there is no file `{file}`", hint=hint, kind=InputError
-        ) from cause
-    except (IsADirectoryError, NotADirectoryError) as cause:
-        hint = "give the path of one text file"
-        raise error("read_text", f"`{file}` is not a file", hint=hint, kind=InputError) from cause
-
-
-def _unzip(file: pathlib.Path, data: bytes) -> bytes:
-    if not data.startswith(_GZIP):
-        return data
-    try:
-        return gzip.decompress(data)
-    except (EOFError, OSError, zlib.error) as cause:
-        hint = "make or download it again; `gzip -t FILE` checks it"
-        problem = f"`{file}` is a gzip file that breaks off or is damaged"
-        raise error("read_text", problem, hint=hint, kind=InputError) from cause
-
-
-def _decode(file: pathlib.Path, data: bytes) -> str:
-    try:
-        return data.decode("utf-8")
-    except UnicodeDecodeError as cause:
-        problem = f"`{file}` is not UTF-8: byte {cause.start} is 0x{data[cause.start]:02x}"
-        hint = f"re-encode it; if it is {_guess(data)}: `iconv -f {_guess(data)} -t UTF-8 FILE`"
-        raise error("read_text", problem, hint=hint, kind=InputError) from cause
-
-
-def _guess(data: bytes) -> str:
-    """The likeliest encoding of bytes that are not UTF-8: older Korean files are CP949."""
-    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return "UTF-16"
-    korean = data.decode("cp949", errors="replace")
-    hangul = sum(_HANGUL[0] <= letter <= _HANGUL[1] for letter in korean)
-    return "CP949" if hangul > korean.count("\ufffd") else "ISO-8859-1"
