@@ -156,6 +156,73 @@ def test_eagerly_a_target_out_of_range_is_refused(bad):
     cross_entropy(logits, targets.at[1, 2].set(bad), lengths=jnp.array([5, 2]))
 
 
+@pytest.mark.parametrize("smoothing", [0.1, 0.9])
+def test_label_smoothing_is_the_formula_and_that_of_optax(smoothing):
+    logits, targets = example((2,))
+    loss = cross_entropy(logits, targets, label_smoothing=smoothing)
+    x = np.asarray(logits, np.float64)
+    minus_log_p = np.log(np.exp(x).sum(-1, keepdims=True)) - x
+    chosen = np.take_along_axis(minus_log_p, np.asarray(targets)[..., None], -1)[..., 0]
+    expected = (1 - smoothing) * chosen + smoothing * minus_log_p.mean(-1)
+    np.testing.assert_allclose(loss.total, expected.sum(), rtol=1e-5)
+    assert loss.count == targets.size
+
+    def reference(logits):
+        smooth = optax.smooth_labels(jax.nn.one_hot(targets, 3), smoothing)
+        return optax.softmax_cross_entropy(logits, smooth).sum()
+
+    np.testing.assert_allclose(loss.total, reference(logits), rtol=1e-5)
+    got = jax.grad(lambda x: cross_entropy(x, targets, label_smoothing=smoothing).total)(logits)
+    np.testing.assert_allclose(got, jax.grad(reference)(logits), atol=1e-6)
+
+
+def test_without_label_smoothing_the_program_is_the_plain_one():
+    logits, targets = example((2,))
+
+    def program(**options):
+        return str(jax.make_jaxpr(lambda x: cross_entropy(x, targets, **options).total)(logits))
+
+    assert program(label_smoothing=0.0) == program() != program(label_smoothing=0.1)
+
+
+def test_with_label_smoothing_pads_never_matter():
+    logits, targets = example((3,))
+    lengths = jnp.array([5, 2, 0])
+    valid = jnp.arange(5)[None, :] < lengths[:, None]
+
+    def loss(logits, targets):
+        return mean(cross_entropy(logits, targets, lengths=lengths, label_smoothing=0.2))
+
+    value, gradient = jax.value_and_grad(loss)(logits, targets)
+    bad_value, bad_gradient = jax.value_and_grad(loss)(
+        jnp.where(valid[..., None], logits, jnp.nan), jnp.where(valid, targets, -7)
+    )
+    assert value == bad_value and jnp.isfinite(value)
+    np.testing.assert_array_equal(gradient, bad_gradient)
+    np.testing.assert_array_equal(bad_gradient[~valid], 0)
+
+
+@pytest.mark.parametrize("target", [0, 2])
+def test_with_label_smoothing_a_forbidden_symbol_costs_infinitely_much(target):
+    logits = jnp.array([[0.0, 0.0, -jnp.inf]])
+    loss = cross_entropy(logits, jnp.array([target]), label_smoothing=0.1)
+    assert loss.total == jnp.inf
+
+
+def test_with_label_smoothing_half_precision_is_summed_in_float32():
+    logits, targets = example((2,))
+    loss = cross_entropy(logits.astype(jnp.bfloat16), targets, label_smoothing=0.1)
+    assert loss.total.dtype == jnp.float32
+
+
+@pytest.mark.parametrize("bad", [-0.1, 1.0, float("nan")])
+def test_label_smoothing_out_of_range_is_refused(bad):
+    logits, targets = example((2,))
+    message = r"^cross_entropy: `label_smoothing` must be at least 0 and less than 1, but it is "
+    with pytest.raises(ValueError, match=message + str(bad)):
+        cross_entropy(logits, targets, label_smoothing=bad)
+
+
 def test_lengths_and_mask_together_are_refused():
     logits, targets = example((2,))
     with pytest.raises(ValueError, match=r"^cross_entropy: `lengths` and `mask` are both given\."):
