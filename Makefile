@@ -121,6 +121,9 @@ bench-quick: $(PEERS) ## a part of it, in about three minutes; shown, and kept o
 bench-structured: $(STRUCTURED) ## HMM, CRF and CTC beside their peers: about ten minutes, and nothing else should run
 	$(PY) benchmarks/structured.py
 
+recipes: $(DEV) ## train every recipe with its default settings, and write what they reach into the README
+	$(PY) benchmarks/recipes.py --write README.md README.ko.md
+
 ci: ## what CI runs
 	bash .ci/run
 
@@ -133,4 +136,4 @@ clean: ## remove what was built; environments and runs stay
 	rm -rf .cache
 	find jaxseq tests benchmarks tools -name __pycache__ -prune -exec rm -rf {} +
 
-.PHONY: help demo demo-full test test-all test-matrix check doctest notebooks docs bench bench-quick bench-structured ci format clean
+.PHONY: help demo demo-full test test-all test-matrix check doctest notebooks docs bench bench-quick bench-structured recipes ci format clean

@@ -2,14 +2,14 @@
 
 import shlex
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
 import tyro
 
-from jaxseq._checks import is_ours
-from jaxseq.recipes import language_model
+from jaxseq._checks import InputError, error, is_ours
+from jaxseq.recipes import classification, language_model, tagging
+from jaxseq.recipes._directory import evaluation_directory, task_of
 
 FAILED = 1
 UNUSABLE = 2
@@ -19,20 +19,17 @@ INTERRUPTED = 143
 Directory = Annotated[Path, tyro.conf.Positional]
 
 
-def train_language_model(config: language_model.Config) -> int:
-    """Trains a recurrent language model on a text."""
-    report = language_model.train(config)
+def train(task: str, config: Any) -> int:
+    """Trains a model of a task: ``jaxseq train TASK``."""
+    recipe = TASKS[task]
+    report = recipe.train(config)
     if report.get("outcome") == "interrupted":
         print(
             f"stopped after step {report['step']}, with a checkpoint. To go on:\n"
-            f"  python -m jaxseq train language-model --out {shlex.quote(str(config.out))} --resume"
+            f"  python -m jaxseq train {task} --out {shlex.quote(str(config.out))} --resume"
         )
         return INTERRUPTED
-    print(f"\n{(config.out / 'sample.txt').read_text(encoding='utf-8')}")
-    print(f"held-out text of {report['data']}, bits per character (lower is better):")
-    rows = {"this model": report["test"]["bits_per_character"]}
-    for name, bits in (rows | report["bits_per_character_of_others"]).items():
-        print(f"  {bits:6.3f}  {name}")
+    print(recipe.summary(report))
     took = report["training"]
     print(f"trained for {took['steps']} steps in {took['seconds']:.0f} s; written to {config.out}:")
     for path in sorted(config.out.iterdir()):
@@ -42,18 +39,34 @@ def train_language_model(config: language_model.Config) -> int:
 
 
 def evaluate(directory: Directory, data: str | None = None) -> int:
-    """Measures a trained model on a text.
+    """Measures a trained model, and writes the report into its directory.
 
     Args:
       directory: of the run.
-      data: a text file, or the name of a bundled text; by default the held-out part of the text
-        that the model was trained on.
+      data: a file, or the name of bundled data; by default the held-out part of what the model was
+        trained on.
     """
-    report = language_model.evaluate(directory, source=data)
-    print(
-        f"{report['bits_per_character']:.4f} bits per character on {report['characters']} "
-        f"characters of {report['data']} ({report['unknown_symbols']} unknown symbols)"
-    )
+    recipe = _recipe_of(directory, "evaluate")
+    report = recipe.evaluate(directory, source=data)
+    print(recipe.summary(report))
+    print(f"written to {evaluation_directory(directory, report['data'])}")
+    return 0
+
+
+def predict(directory: Directory, data: str, to: Path) -> int:
+    """Applies a trained model to a file, and writes a file with what it says.
+
+    Args:
+      directory: of the run.
+      data: a file of the task's format; labels in it play no part.
+      to: the file to write.
+    """
+    recipe = _recipe_of(directory, "predict")
+    if to.exists() and Path(data).exists() and to.samefile(data):
+        problem = f"{to} is the file that is read, and would be overwritten"
+        raise error("jaxseq", problem, hint="name another one with --to", kind=InputError)
+    number = recipe.predict(directory, source=data, to=to)
+    print(f"{number} rows written to {to}")
     return 0
 
 
@@ -79,8 +92,9 @@ def generate(
       greedy: always the likeliest symbol, whatever the four options above say.
       seed: the same seed, the same text.
     """
+    recipe = _recipe_of(directory, "generate")
     print(
-        language_model.generate(
+        recipe.generate(
             directory,
             prompt=prompt,
             length=length,
@@ -94,10 +108,21 @@ def generate(
     return 0
 
 
-TASKS: dict[str, tuple[type, Callable[[Any], int]]] = {
-    language_model.TASK: (language_model.Config, train_language_model)
+TASKS: dict[str, Any] = {
+    recipe.TASK: recipe for recipe in (language_model, classification, tagging)
 }
-VERBS = {"evaluate": evaluate, "generate": generate}
+VERBS = {"evaluate": evaluate, "predict": predict, "generate": generate}
+
+
+def _recipe_of(directory: Path, verb: str) -> Any:
+    """Returns the recipe of the run in a directory, if it has what a verb asks for."""
+    task = task_of(directory)
+    recipe = TASKS.get(task)
+    if not hasattr(recipe, verb):
+        able = ", ".join(name for name, other in TASKS.items() if hasattr(other, verb))
+        problem = f"{directory} holds a run of the task {task!r}, for which there is no {verb}"
+        raise error("jaxseq", problem, hint=f"there is one for {able}", kind=InputError)
+    return recipe
 
 
 def run(arguments: list[str]) -> int:
@@ -105,13 +130,13 @@ def run(arguments: list[str]) -> int:
     if arguments[:1] == ["train"]:
         task, rest = arguments[1:2], arguments[2:]
         if task and task[0] in TASKS:
-            config, train = TASKS[task[0]]
-            return train(tyro.cli(config, prog=f"jaxseq train {task[0]}", args=rest))
-        return _choose("jaxseq train", {name: config for name, (config, _) in TASKS.items()}, task)
+            config = TASKS[task[0]].Config
+            return train(task[0], tyro.cli(config, prog=f"jaxseq train {task[0]}", args=rest))
+        return _choose("jaxseq train", {name: made.Config for name, made in TASKS.items()}, task)
     verb, rest = arguments[:1], arguments[1:]
     if verb and verb[0] in VERBS:
         return tyro.cli(VERBS[verb[0]], prog=f"jaxseq {verb[0]}", args=rest)
-    return _choose("jaxseq", {"train": train_language_model, **VERBS}, verb)
+    return _choose("jaxseq", {"train": train, **VERBS}, verb)
 
 
 def _choose(program: str, choices: dict[str, Any], word: list[str]) -> int:

@@ -77,6 +77,29 @@ def test_evaluating_another_file_counts_its_unknown_symbols(copy, tmp_path, caps
     assert "(3 unknown symbols)" in capsys.readouterr().out
 
 
+def test_predicting_writes_the_bits_of_each_line(run, tmp_path, capsys):
+    (tmp_path / "lines.txt").write_text("the white whale\n\nΩΩΩ\n")
+    words = ["predict", str(run.directory), "--data", str(tmp_path / "lines.txt")]
+    assert main([*words, "--to", str(tmp_path / "bits.tsv")]) == 0
+    assert "2 rows written" in capsys.readouterr().out
+    header, known, unknown = (tmp_path / "bits.tsv").read_text().splitlines()
+    assert header == "bits_per_character\ttext"
+    assert known.endswith("\tthe white whale") and unknown.endswith("\tΩΩΩ")
+    assert 0 < float(known.split("\t")[0]) < float(unknown.split("\t")[0])
+
+
+def test_another_text_can_choose_the_weights(tmp_path, capsys):
+    for name, seed in (("train.txt", 1), ("valid.txt", 2)):
+        (tmp_path / name).write_text(tiny.prose(200, seed=seed))
+    words = tiny.train(tmp_path / "train.txt", tmp_path / "run", "--steps", "2")
+    assert main([*words, "--valid", str(tmp_path / "valid.txt")]) == 0
+    report = json.loads((tmp_path / "run" / "report.json").read_text())
+    characters = len((tmp_path / "valid.txt").read_text()) - 1
+    assert "test" not in report and report["valid"]["characters"] == characters
+    assert main(["evaluate", str(tmp_path / "run")]) == 0
+    assert f"on {characters} characters" in capsys.readouterr().out
+
+
 def test_generating_prints_prompt_and_continuation(run, capsys):
     words = ["generate", str(run.directory), "--prompt", "the whale", "--length", "30"]
     assert main(words) == main(words) == 0
@@ -96,7 +119,11 @@ def test_korean_is_trained_and_written_by_syllable(tmp_path, capsys):
 
 
 @pytest.mark.parametrize(
-    "words", [[], ["train"], ["train", "language-model"], ["evaluate"], ["generate"]]
+    "words",
+    [
+        *([], ["train"], ["evaluate"], ["predict"], ["generate"]),
+        *(["train", task] for task in ("language-model", "classification", "tagging")),
+    ],
 )
 def test_help_is_there_for_every_word(words, capsys):
     try:
@@ -244,9 +271,10 @@ def test_a_damaged_config_is_refused(verb, refused, copy):
 
 
 def test_a_directory_without_a_run_is_refused(refused, tmp_path):
-    parts = "holds no run", f"train language-model --out {tmp_path}"
+    parts = "holds no run", f"train TASK --out {tmp_path}"
     refused(["generate", tmp_path], 2, *parts)
     refused(["evaluate", tmp_path], 2, *parts)
+    refused(["predict", tmp_path, "--data", "a.txt", "--to", tmp_path / "b.txt"], 2, *parts)
 
 
 def command(verb, directory):
@@ -334,7 +362,7 @@ def test_resuming_a_finished_run_writes_its_report_again(copy):
 def test_what_interrupts_outside_of_the_training_loop_leaves_no_traceback(
     run, tmp_path, monkeypatch, capsys
 ):
-    def interrupt(source):
+    def interrupt(*sources):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(language_model, "read_parts", interrupt)
@@ -343,7 +371,7 @@ def test_what_interrupts_outside_of_the_training_loop_leaves_no_traceback(
 
 
 def test_an_error_that_is_a_bug_keeps_its_traceback(run, monkeypatch, tmp_path):
-    def bug(source):
+    def bug(*sources):
         raise ValueError("of NumPy")
 
     monkeypatch.setattr(language_model, "read_parts", bug)

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from jaxseq._checks import error, shape_text
+from jaxseq._checks import error
 from jaxseq._types import Key
 
 
@@ -70,19 +70,25 @@ def draw_key(where: str, rngs: nnx.Rngs | Key, stream: str) -> Key:
     )
 
 
-def check_tokens(tokens: Any, vocab_size: int, lengths: Any) -> None:
-    """Raises unless ``tokens`` are symbols, as far as their values can be seen."""
+def check_tokens(
+    where: str,
+    tokens: Any,
+    vocab_size: int,
+    lengths: Any,
+    *,
+    names: tuple[str, str] = ("tokens", "vocab_size"),
+    hint: str | None = None,
+) -> None:
+    """Raises unless ``tokens`` are symbols, as far as their values can be seen.
+
+    ``names`` are what the user calls them and their number; ``hint`` is for a single one.
+    """
+    name, size = names
     dtype = tokens.dtype
     if not jnp.issubdtype(dtype, jnp.integer):
-        raise error(
-            "LanguageModel", f"`tokens` must be integers, but they are {dtype}", kind=TypeError
-        )
+        raise error(where, f"`{name}` must be integers, but they are {dtype}", kind=TypeError)
     if tokens.ndim < 1:
-        raise error(
-            "LanguageModel",
-            f"`tokens` must have shape (*batch, T), but it has shape {shape_text(tokens.shape)}",
-            hint="one symbol is model.step",
-        )
+        raise error(where, f"`{name}` must have shape (*batch, T), but it has shape ()", hint=hint)
     if isinstance(tokens, jax.core.Tracer) or isinstance(lengths, jax.core.Tracer):
         return
     seen = np.asarray(tokens)
@@ -90,7 +96,7 @@ def check_tokens(tokens: Any, vocab_size: int, lengths: Any) -> None:
         seen = seen[np.arange(seen.shape[-1]) < np.asarray(lengths)[..., None]]
     if seen.size and not (seen.min() >= 0 and seen.max() < vocab_size):
         raise error(
-            "LanguageModel",
-            f"`tokens` must lie in [0, vocab_size) = [0, {vocab_size}), "
+            where,
+            f"`{name}` must lie in [0, {size}) = [0, {vocab_size}), "
             f"but they range from {seen.min()} to {seen.max()}",
         )

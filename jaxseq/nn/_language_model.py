@@ -10,11 +10,16 @@ from jaxtyping import Float, Integer
 
 from jaxseq._checks import error
 from jaxseq._types import Array, ArrayLike, Key, Lengths, Resets
-from jaxseq.cells import dropout_mask
 from jaxseq.nn._arguments import check_rates, check_sizes, check_tokens, draw_key
-from jaxseq.nn._recurrent import GRU, LSTM, Elman
-
-RECURRENT = {"elman": Elman, "gru": GRU, "lstm": LSTM}
+from jaxseq.nn._reader import (
+    RECURRENT,
+    check_cell,
+    draw_embedding,
+    draw_projection,
+    drop,
+    embed,
+    project,
+)
 
 
 class LanguageModel(nnx.Module):
@@ -93,7 +98,8 @@ class LanguageModel(nnx.Module):
     ):
         check_sizes("LanguageModel", vocab_size=vocab_size, embed_size=embed_size)
         check_rates("LanguageModel", dropout=dropout)
-        check_cell(cell, options)
+        check_cell("LanguageModel", cell)
+        check_direction(options)
         self.vocab_size = vocab_size
         self.dropout = float(dropout)
         keys = jax.random.split(draw_key("LanguageModel", rngs, "params"), 3)
@@ -119,9 +125,8 @@ class LanguageModel(nnx.Module):
             )
         table = (vocab_size, embed_size)
         self.embedding = nnx.Param(draw_embedding(keys[1], table, param_dtype, tied=tied))
-        glorot = jax.nn.initializers.glorot_uniform(in_axis=-1, out_axis=-2)
         shape = (vocab_size, self.rnn.output_size)
-        self.projection = None if tied else nnx.Param(glorot(keys[2], shape, param_dtype))
+        self.projection = None if tied else nnx.Param(draw_projection(keys[2], shape, param_dtype))
         self.bias = nnx.Param(jnp.zeros(vocab_size, param_dtype))
 
     def carry(self, batch_shape: tuple[int, ...] = ()) -> Any:
@@ -186,11 +191,13 @@ class LanguageModel(nnx.Module):
           ((1, 3, 5), (1, 2, 5))
         """
         tokens = tokens if isinstance(tokens, jax.Array) else np.asarray(tokens)
-        check_tokens(tokens, self.vocab_size, lengths)
+        hint = "one symbol is model.step"
+        check_tokens("LanguageModel", tokens, self.vocab_size, lengths, hint=hint)
         keys = [None, None, None]
         if rngs is not None and (self.dropout or self.rnn.input_dropout or self.rnn.state_dropout):
             keys = list(jax.random.split(draw_key("LanguageModel", rngs, "dropout"), 3))
-        xs = self._drop(keys[0], embed(self.embedding.get_value(), jnp.asarray(tokens)))
+        xs = embed(self.embedding.get_value(), jnp.asarray(tokens))
+        xs = drop(keys[0], self.dropout, xs)
         carry, ys = self.rnn(
             xs,
             carry=carry,
@@ -202,7 +209,7 @@ class LanguageModel(nnx.Module):
             unroll=unroll,
         )
         weights = self.embedding if self.projection is None else self.projection
-        ys = self._drop(keys[2], ys)
+        ys = drop(keys[2], self.dropout, ys)
         return carry, project(weights.get_value(), self.bias.get_value(), ys)
 
     def step(
@@ -241,45 +248,14 @@ class LanguageModel(nnx.Module):
         carry, logits = self(jnp.asarray(token)[..., None], carry=carry)
         return carry, logits[..., 0, :]
 
-    def _drop(self, key: Key | None, xs: Array) -> Array:
-        if key is None or not self.dropout:
-            return xs
-        return dropout_mask(key, self.dropout, xs.shape, xs.dtype) * xs
 
-
-def check_cell(cell: str, options: dict[str, Any]) -> None:
-    """Raises unless ``cell`` names a layer, and no option asks for both directions."""
-    if cell not in RECURRENT:
-        names = ", ".join(f'"{name}"' for name in RECURRENT)
-        raise error("LanguageModel", f"`cell` must be one of {names}, but it is {cell!r}")
+def check_direction(options: dict[str, Any]) -> None:
+    """Raises if an option asks for both directions."""
     if "bidirectional" in options:
         raise error(
             "LanguageModel",
             "a language model has no `bidirectional`: running backward it would have read the "
             "symbol that it is to predict",
-            hint="leave it out; for tags or labels of whole sequences, use nn.LSTM and its like",
+            hint="leave it out; for tags or labels of whole sequences, use nn.SequenceTagger and "
+            "nn.SequenceClassifier",
         )
-
-
-def draw_embedding(key: Key, shape: tuple[int, int], dtype: Any, *, tied: bool) -> Array:
-    """Returns a normal embedding ``[V, E]``.
-
-    Glorot's weights above it expect features of variance 1. A tied one is the projection too,
-    which for logits of variance 1 asks for 1/E; it gets the geometric mean of the two.
-    """
-    scale = shape[1] ** -0.25 if tied else 1.0
-    return jnp.asarray(scale, dtype) * jax.random.normal(key, shape, dtype)
-
-
-def embed(table: Float[Array, "V E"], tokens: Array) -> Array:
-    """Returns the vector of each symbol, NaN for what is none: harmless in the pads only."""
-    inside = (tokens >= 0) & (tokens < table.shape[0])
-    vectors = table[jnp.where(inside, tokens, 0)]
-    return jnp.where(inside[..., None], vectors, jnp.asarray(jnp.nan, table.dtype))
-
-
-def project(w: Float[Array, "V O"], b: Float[Array, " V"], ys: Array) -> Array:
-    """Returns ``w y + b`` at every step, in float32 or better."""
-    dtype = w.dtype if jnp.finfo(w.dtype).bits >= 32 else jnp.float32
-    logits = jnp.dot(ys, w.T, preferred_element_type=dtype)
-    return logits + jnp.broadcast_to(b.astype(dtype), logits.shape)

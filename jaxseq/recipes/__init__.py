@@ -1,11 +1,21 @@
 """Recipes: one module a task, from the data to the report. The command line calls these.
 
 :mod:`jaxseq.recipes.language_model` trains a recurrent language model on a text,
+:mod:`jaxseq.recipes.classification` a classifier of texts or series,
+:mod:`jaxseq.recipes.tagging` a tagger of words or characters, and
 :mod:`jaxseq.recipes.address_crf` a conditional random field on labelled addresses. What a report
 compares with is public too: :func:`witten_bell_bits` and :func:`xz_bits`.
 """
 
-from jaxseq.recipes import address_crf, language_model
+from jaxseq.recipes import address_crf, classification, language_model, tagging
 from jaxseq.recipes._baselines import XzBits, witten_bell_bits, xz_bits
 
-__all__ = ["XzBits", "address_crf", "language_model", "witten_bell_bits", "xz_bits"]
+__all__ = [
+    "XzBits",
+    "address_crf",
+    "classification",
+    "language_model",
+    "tagging",
+    "witten_bell_bits",
+    "xz_bits",
+]

@@ -3,6 +3,9 @@
 import dataclasses
 import json
 import os
+import re
+import types
+import typing
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +13,18 @@ from jaxseq._checks import InputError, error
 
 SETTINGS = "config.json"
 SCHEMA = 1
-LEFT = ("checkpoints", "report.json", "history.json", "learning_curve.png", "sample.txt")
+LEFT = (
+    *("checkpoints", "report.json", "history.json", "learning_curve.png", "sample.txt"),
+    *("errors.tsv", "confusion.png", "prefixes.png", "evaluations"),
+)
 """What a run leaves beside its settings."""
 
 
 def write_text(path: Path, text: str) -> Path:
     """Writes a file in full or not at all: what was there before stays until the end."""
+    if path.is_char_device() or path.is_fifo():
+        path.write_text(text, encoding="utf-8")  # such as /dev/stdout, which must not be replaced
+        return path
     draft = path.with_name(f".{path.name}.partial")
     try:
         draft.write_text(text, encoding="utf-8")
@@ -25,7 +34,7 @@ def write_text(path: Path, text: str) -> Path:
         raise error(
             "recipes",
             f"{path} cannot be written: {cause.strerror or cause}",
-            hint="choose another directory with --out, or make room",
+            hint="choose another directory, or make room",
             kind=OSError,
         ) from cause
     return path
@@ -36,8 +45,49 @@ def write_json(path: Path, page: Any) -> Path:
     return write_text(path, json.dumps(page, indent=2, ensure_ascii=False) + "\n")
 
 
+def write_table(path: Path, header: list[str], rows: list[list[str]]) -> Path:
+    """Writes tab-separated rows; what would break a row in two is written as a space."""
+    lines = [[re.sub(r"[\t\r\n]", " ", field) for field in row] for row in [header, *rows]]
+    return write_text(path, "".join("\t".join(row) + "\n" for row in lines))
+
+
+def evaluation_directory(directory: Path, source: str) -> Path:
+    """Returns where the report of a source belongs, ``evaluations/NAME`` of a run, made if need be.
+
+    NAME is that of the file without its ending: ``mails.2024`` of ``mails.2024.tsv.gz``.
+
+    Raises:
+      OSError: if it cannot be made.
+    """
+    name = Path(Path(source).name.removesuffix(".gz")).stem
+    return _made(Path(directory) / "evaluations" / name)
+
+
+def task_of(directory: Path) -> str:
+    """Returns the task of the run in a directory.
+
+    Raises:
+      InputError: if there is no run, or its settings are damaged.
+    """
+    return _read(Path(directory), "TASK")["task"]
+
+
 def read_settings(directory: Path, task: str) -> dict[str, Any]:
     """Returns what :func:`write_settings` wrote, or says what is wrong."""
+    page = _read(directory, task)
+    known = (page["schema"], page["task"])
+    if known != (SCHEMA, task):
+        raise error(
+            "recipes",
+            f"{directory / SETTINGS} is of the task {known[1]!r}, version {known[0]}, "
+            f"but {task!r}, version {SCHEMA}, is needed",
+            hint="name the directory of another run",
+            kind=InputError,
+        )
+    return page
+
+
+def _read(directory: Path, task: str) -> dict[str, Any]:
     path = directory / SETTINGS
     if not path.is_file():
         raise error(
@@ -48,17 +98,10 @@ def read_settings(directory: Path, task: str) -> dict[str, Any]:
         )
     try:
         page = json.loads(path.read_text(encoding="utf-8"))
-        known = (page["schema"], page["task"])
-    except (ValueError, KeyError, TypeError) as cause:
+        if "schema" not in page or not isinstance(page["task"], str):
+            raise KeyError("schema or task")
+    except (ValueError, KeyError, TypeError, AttributeError) as cause:
         raise damaged(directory, cause) from cause
-    if known != (SCHEMA, task):
-        raise error(
-            "recipes",
-            f"{path} is of the task {known[1]!r}, version {known[0]}, "
-            f"but {task!r}, version {SCHEMA}, is needed",
-            hint="name the directory of another run",
-            kind=InputError,
-        )
     return page
 
 
@@ -71,9 +114,9 @@ def config_of(page: dict[str, Any], kind: type[Any], directory: Path) -> Any:
     settings = page.get("settings")
     if not isinstance(settings, dict):
         raise damaged(directory, "it has no settings")
-    defaults = {field.name: field.default for field in dataclasses.fields(kind)}
+    hints = typing.get_type_hints(kind)
     for name, value in settings.items():
-        if name not in defaults or not _is_like(value, defaults[name]):
+        if name not in hints or not _fits(value, hints[name]):
             raise damaged(directory, f"{name} = {value!r} is no setting")
     return kind(**{**settings, "out": directory})
 
@@ -92,6 +135,10 @@ def write_settings(directory: Path, task: str, config: Any, **more: Any) -> None
     """Writes the settings of a run that begins, and what else it takes to load its model."""
     settings = {key: _plain(value) for key, value in dataclasses.asdict(config).items()}
     page = {"schema": SCHEMA, "task": task, "settings": settings, **more}
+    write_json(_made(directory) / SETTINGS, page)
+
+
+def _made(directory: Path) -> Path:
     try:
         directory.mkdir(parents=True, exist_ok=True)
     except OSError as cause:
@@ -101,7 +148,7 @@ def write_settings(directory: Path, task: str, config: Any, **more: Any) -> None
             hint="choose another one with --out",
             kind=OSError,
         ) from cause
-    write_json(directory / SETTINGS, page)
+    return directory
 
 
 def settings_of_run(config: Any, task: str) -> tuple[Any, dict[str, Any] | None]:
@@ -144,6 +191,26 @@ def settings_of_run(config: Any, task: str) -> tuple[Any, dict[str, Any] | None]
     return dataclasses.replace(saved, resume=True), page
 
 
+def check_same_data(page: dict[str, Any], mark: Any, source: str) -> None:
+    """Raises if data are not those that a run began with.
+
+    Args:
+      page: from :func:`read_settings`, with the mark of then as ``data``.
+      mark: what tells the data of now from others.
+      source: where they are from.
+
+    Raises:
+      InputError: naming the source.
+    """
+    if page.get("data") != mark:
+        raise error(
+            page["task"],
+            f"the data of {source} are not what they were when the run began",
+            hint="bring the data of then back, or train anew into another directory",
+            kind=InputError,
+        )
+
+
 def _check_free(directory: Path) -> None:
     there = [name for name in LEFT if (directory / name).exists()]
     if there:
@@ -160,8 +227,12 @@ def _plain(value: Any) -> Any:
     return str(value) if isinstance(value, Path) else value
 
 
-def _is_like(value: Any, default: Any) -> bool:
-    """Whether what came from JSON can stand where the default stands."""
-    if isinstance(default, float):
-        return type(value) in (int, float)
-    return default is None or type(value) is type(_plain(default))
+def _fits(value: Any, hint: Any) -> bool:
+    """Whether what came from JSON can stand where the hint does."""
+    origin = typing.get_origin(hint)
+    if origin in (typing.Union, types.UnionType):
+        return any(_fits(value, part) for part in typing.get_args(hint))
+    if origin is typing.Literal:
+        return value in typing.get_args(hint)
+    kinds = {float: (int, float), Path: (str,)}.get(hint, (hint,))
+    return type(value) in kinds

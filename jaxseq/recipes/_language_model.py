@@ -2,20 +2,23 @@
 
 import dataclasses
 import functools
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 
 from jaxseq import data, nn, training
 from jaxseq._checks import InputError, error
 from jaxseq._types import PyTree
+from jaxseq.losses import cross_entropy
 from jaxseq.recipes._directory import config_of, damaged, read_settings
-from jaxseq.recipes._language_model_text import TASK, UNKNOWN
+from jaxseq.recipes._language_model_text import TASK, UNKNOWN, opening
+from jaxseq.recipes._run import initial_state as begin
+from jaxseq.recipes._run import saved_params
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,6 +30,8 @@ class Config:
 
     Attributes:
       data: a text file (UTF-8, plain or gzipped), or the name of a bundled text.
+      valid: another text to choose the best checkpoint and to report on; the whole of the first is
+        then for training.
       out: the directory for checkpoints, report, pictures and sample.
       units: what a symbol is; words keep white space and punctuation as symbols of their own.
       cell: the recurrent cell.
@@ -53,6 +58,7 @@ class Config:
     """
 
     data: str = "moby_dick"
+    valid: str | None = None
     out: Path = Path("runs/language-model")
     units: Literal["characters", "words"] = "characters"
     cell: Literal["elman", "gru", "lstm"] = "gru"
@@ -71,37 +77,6 @@ class Config:
     patience: int = 20
     seed: int = 0
     resume: bool = False
-
-
-def check_settings(config: Config) -> None:
-    """Raises unless the numbers that no part of the model looks at are in their ranges.
-
-    Raises:
-      InputError: if one is not.
-    """
-    least = {"steps": 1, "evaluate_every": 1, "batch_size": 1, "window": 1}
-    for name, bound in {**least, "patience": 0, "weight_decay": 0}.items():
-        value = getattr(config, name)
-        if not value >= bound:
-            problem = f"`{name}` must be at least {bound}, but it is {value}"
-            raise error(TASK, problem, kind=InputError)
-    for name in ("learning_rate", "max_norm"):
-        value = getattr(config, name)
-        if not value > 0:
-            problem = f"`{name}` must be above 0, but it is {value}"
-            raise error(TASK, problem, kind=InputError)
-    check_seed(config.seed)
-
-
-def check_seed(seed: int) -> None:
-    """Raises unless a key can be made of the seed as it stands.
-
-    Raises:
-      InputError: if it is out of range.
-    """
-    if not 0 <= seed < 2**32:
-        problem = f"`seed` must be at least 0 and below 2^32, but it is {seed}"
-        raise error(TASK, problem, kind=InputError)
 
 
 class Model(NamedTuple):
@@ -192,42 +167,43 @@ def load(directory: Path) -> Model:
     except (KeyError, TypeError, ValueError) as cause:
         raise damaged(directory, cause) from cause
     model = build(config, vocabulary)
-    with training.Checkpoints(directory / "checkpoints") as checkpoints:
-        return model._replace(params=_restored(checkpoints, model))
-
-
-def _restored(checkpoints: training.Checkpoints, model: Model) -> PyTree:
-    try:
-        return checkpoints.restore_params(model.params, which="best")
-    except InputError:
-        state, extra = checkpoints.restore(initial_state(model))
-        if extra["fit"]["best"] is not None:
-            raise  # there is a best one, and something is wrong with it
-        return state.params
+    return model._replace(params=saved_params(directory, initial_state(model)))
 
 
 def initial_state(model: Model) -> training.TrainState:
     """Returns the state in which the training of a model begins."""
     config = model.config
-    return training.init_state(
-        model.params,
-        optimizer(config),
-        key=jax.random.key(config.seed),
-        carry=model.carry((config.batch_size,)),
-    )
+    carry = model.carry((config.batch_size,))
+    return begin(config, model.params, config.steps, carry=carry)
 
 
-def optimizer(config: Config) -> optax.GradientTransformation:
-    """Returns AdamW, its rate rising over at most 100 steps and falling along a cosine."""
-    warmup = min(100, config.steps // 10)
-    rate = optax.warmup_cosine_decay_schedule(
-        init_value=0.0 if warmup else config.learning_rate,
-        peak_value=config.learning_rate,
-        warmup_steps=warmup,
-        decay_steps=config.steps,
-        end_value=0.02 * config.learning_rate,
+def line_bits(model: Model, lines: Sequence[str]) -> list[float]:
+    """Returns how many bits a model needs for each line, read as the beginning of a text."""
+    start = model.vocabulary.encode(opening(model.vocabulary))
+    rows = [np.concatenate([start, model.vocabulary.encode(line)]) for line in lines]
+    bits = [0.0] * len(lines)
+    boundaries = data.bucket_boundaries([len(row) for row in rows], count=4)
+    batches = data.BucketBatches(
+        rows, batch_size=min(64, len(rows)), boundaries=boundaries, seed=0, shuffle=False
     )
-    return optax.adamw(rate, b2=0.99, weight_decay=config.weight_decay)
+    for batch in batches:
+        nats = _line_nats(model.apply)(model.params, batch.values, batch.lengths)
+        for place, value in zip(batch.rows, np.asarray(nats), strict=True):
+            if place >= 0:
+                bits[place] = float(value) / math.log(2)
+    return bits
+
+
+@functools.cache
+def _line_nats(apply: Callable[..., Any]) -> Callable[..., Any]:
+    @jax.jit
+    def nats(params: PyTree, values: Any, lengths: Any) -> Any:
+        ahead = jnp.maximum(lengths - 1, 0)
+        _, logits = apply(params, values[:, :-1], lengths=ahead)
+        row = jax.vmap(lambda *row: cross_entropy(row[0], row[1], lengths=row[2]).total)
+        return row(logits, values[:, 1:], ahead)
+
+    return nats
 
 
 def write(model: Model, prompt: str, decode: Callable[..., Any], **options: Any) -> str:

@@ -1,17 +1,12 @@
 """What a language-model run reports, and the files that it leaves for a person to look at."""
 
 import math
-from importlib import metadata, util
 from pathlib import Path
 from typing import Any
 
-import jax
 import numpy as np
 
 from jaxseq import data, training
-from jaxseq._checks import error
-from jaxseq._types import PyTree
-from jaxseq._version import __version__
 from jaxseq.recipes._baselines import witten_bell_bits, xz_bits
 from jaxseq.recipes._directory import write_json, write_text
 
@@ -56,48 +51,11 @@ def others(parts: data.TextParts, characters: data.Vocabulary) -> dict[str, floa
     }
 
 
-def run_report(params: PyTree, result: training.FitResult) -> dict[str, Any]:
-    """Returns what a report says of the training itself."""
-    steps = result.history.steps
-    seconds = steps[-1].seconds
-    return {
-        "parameters": sum(leaf.size for leaf in jax.tree.leaves(params)),
-        "training": {
-            "outcome": result.outcome,
-            "steps": int(result.state.step),
-            "best_step": None if result.best is None else result.best.step,
-            "skipped_steps": int(result.state.skipped),
-            "seconds": round(seconds, 1),
-            "symbols_per_second": round(sum(step.count for step in steps) / max(seconds, 1e-9)),
-        },
-        "versions": {"jaxseq": __version__}
-        | {name: metadata.version(name) for name in ("jax", "flax", "optax")},
-        "device": jax.devices()[0].device_kind,
-    }
-
-
-def check_drawing() -> None:
-    """Raises if a run could not draw its learning curve at the end.
-
-    Raises:
-      ImportError: if matplotlib is not installed.
-    """
-    if util.find_spec("matplotlib") is None:
-        raise error(
-            "recipes",
-            "matplotlib, which draws the learning curve, is not installed",
-            hint="pip install 'jaxseq[plot]'",
-            kind=ImportError,
-        )
-
-
-def leave(
-    out: Path, report: dict[str, Any], history: training.History, sample: str, *, title: str
-) -> None:
+def leave(out: Path, report: dict[str, Any], history: training.History, *, title: str) -> None:
     """Writes report, history, learning curve and sample."""
     write_json(out / "report.json", report)
     write_json(out / "history.json", history.to_json())
-    write_text(out / "sample.txt", sample + "\n")
+    write_text(out / "sample.txt", report["sample"] + "\n")
     training.learning_curve(
         history,
         out / "learning_curve.png",
@@ -105,3 +63,28 @@ def leave(
         scale=1 / math.log(2),
         title=title,
     )
+
+
+def summary(report: dict[str, Any]) -> str:
+    """Returns a report in lines for a person.
+
+    Args:
+      report: from :func:`jaxseq.recipes.language_model.train` or ``evaluate``.
+
+    Example:
+      >>> from jaxseq.recipes import language_model
+      >>> page = {"data": "a.txt", "bits_per_character": 2.0, "characters": 9, "unknown_symbols": 1}
+      >>> print(language_model.summary(page))
+      2.0000 bits per character on 9 characters of a.txt (1 unknown symbols)
+    """
+    if "training" not in report:
+        return (
+            f"{report['bits_per_character']:.4f} bits per character on {report['characters']} "
+            f"characters of {report['data']} ({report['unknown_symbols']} unknown symbols)"
+        )
+    part = "test" if "test" in report else "valid"
+    rows = {"this model": report[part]["bits_per_character"]}
+    rows |= report["bits_per_character_of_others"]
+    lines = [f"\n{report['sample']}\n"]
+    lines.append(f"held-out text of {report['data']}, bits per character (lower is better):")
+    return "\n".join(lines + [f"  {bits:6.3f}  {name}" for name, bits in rows.items()])

@@ -13,11 +13,13 @@ UNKNOWN = "\ufffd"
 OWN = "use moby_dick or korean_constitution, or a text file of your own"
 
 
-def read_parts(source: str) -> data.TextParts:
+def read_parts(source: str, valid: str | None = None) -> data.TextParts:
     """Returns the three parts of a text: a file of one's own, or a bundled text.
 
     Args:
       source: a path, or a name of :func:`jaxseq.data.names` whose corpus is one text.
+      valid: another such text, to choose the weights by; the whole of ``source`` is then for
+        training, and ``valid`` is also what is reported on.
 
     Returns:
       The parts for training, validation and test.
@@ -30,7 +32,10 @@ def read_parts(source: str) -> data.TextParts:
       >>> [len(part) for part in language_model.read_parts("korean_constitution")]
       [16995, 944, 945]
     """
-    return data.split_text(read_source(source))
+    if valid is None:
+        return data.split_text(read_source(source))
+    other = read_source(valid)
+    return data.TextParts(read_source(source), other, other)
 
 
 def read_source(source: str) -> str:

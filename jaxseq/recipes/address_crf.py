@@ -4,7 +4,6 @@ The labels of the bundled addresses have no prefixes of a scheme such as BIO: an
 that there is nothing to forbid, and what follows what is learnt.
 """
 
-from collections import Counter, defaultdict
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -16,6 +15,7 @@ from jaxtyping import Float, Int32
 from jaxseq import data
 from jaxseq._checks import InputError, error
 from jaxseq._types import Array
+from jaxseq.recipes import _frequent_tag
 from jaxseq.recipes._address_features import Features, features_of
 from jaxseq.recipes._address_fit import (
     Batch,
@@ -286,19 +286,8 @@ def most_frequent_label_accuracy(train: Rows, test: Rows) -> float:
       >>> print(f"{share:.2%}")
       59.37%
     """
-    of_word = defaultdict(Counter)
-    for row in train:
-        for token in row:
-            of_word[token.token][token.label] += 1
-    of_all = sum(of_word.values(), Counter())
-    if not of_all:
-        raise error(TASK, "there is no labelled word to learn from", kind=InputError)
-    found = [[_most(of_word.get(token.token, of_all)) for token in row] for row in test]
+    found = _frequent_tag.predict(_frequent_tag.fit(train), _words(test))
     return measure(found, [[token.label for token in row] for row in test]).token_accuracy
-
-
-def _most(counts: Counter) -> str:
-    return counts.most_common(1)[0][0]
 
 
 def _words(rows: Rows) -> list[list[str]]:

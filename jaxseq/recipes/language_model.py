@@ -13,28 +13,27 @@ from jaxseq._checks import InputError, error
 from jaxseq._types import PyTree
 from jaxseq.losses import SumCount, cross_entropy
 from jaxseq.recipes._directory import (
+    evaluation_directory,
     read_settings,
     settings_of_run,
     write_json,
     write_settings,
+    write_table,
 )
 from jaxseq.recipes._language_model import (
     Config,
     Model,
     build,
-    check_seed,
-    check_settings,
     initial_state,
+    line_bits,
     load,
-    optimizer,
     write,
 )
 from jaxseq.recipes._language_model_report import (
-    check_drawing,
     leave,
     measures,
     others,
-    run_report,
+    summary,
 )
 from jaxseq.recipes._language_model_text import (
     TASK,
@@ -45,6 +44,14 @@ from jaxseq.recipes._language_model_text import (
     read_source,
     vocabulary_of,
 )
+from jaxseq.recipes._run import (
+    best_params,
+    check_drawing,
+    check_seed,
+    check_settings,
+    fit,
+    run_report,
+)
 
 __all__ = [
     "Config",
@@ -54,7 +61,9 @@ __all__ = [
     "evaluate",
     "generate",
     "load",
+    "predict",
     "read_parts",
+    "summary",
     "train",
     "write",
 ]
@@ -96,9 +105,9 @@ def train(config: Config) -> dict[str, Any]:
       944
     """
     config, page = settings_of_run(config, TASK)
-    check_settings(config)
+    check_settings(TASK, config)
     check_drawing()
-    parts = read_parts(config.data)
+    parts = read_parts(config.data, config.valid)
     vocabulary = vocabulary_of(parts.train, config.units)
     model = build(config, vocabulary)
     ids = {name: vocabulary.encode(text) for name, text in parts._asdict().items()}
@@ -109,12 +118,20 @@ def train(config: Config) -> dict[str, Any]:
     else:
         check_text(page, "".join(parts), config.data)
     assess = _assessor(model)
-    result = _fit(model, batches, lambda params: assess(params, ids["valid"]).mean)
+    result = fit(
+        config,
+        initial_state(model),
+        _loss(model),
+        batches,
+        lambda params: assess(params, ids["valid"]).mean,
+        steps=config.steps,
+        evaluate_every=min(config.evaluate_every, config.steps, len(batches)),
+    )
     if result.outcome == "interrupted":
         return {"outcome": result.outcome, "step": int(result.state.step), "out": str(config.out)}
-    model = model._replace(params=_best(result))
+    model = model._replace(params=best_params(TASK, result))
     report: dict[str, Any] = {"task": TASK, "data": config.data}
-    for part in ("test", "valid"):
+    for part in ("test", "valid") if config.valid is None else ("valid",):
         measured = assess(model.params, ids[part])
         report[part] = measures(measured, getattr(parts, part), ids[part], vocabulary)
     characters = vocabulary_of(parts.train, "characters")
@@ -124,38 +141,9 @@ def train(config: Config) -> dict[str, Any]:
     start = opening(vocabulary)
     sample = write(model, start, decoding.sample, key=key, length=400, temperature=0.7)
     title = f"{config.cell}, {config.num_layers} x {config.hidden_size} units, {config.data}"
-    leave(config.out, report, result.history, sample.strip("\n"), title=title)
+    report["sample"] = sample.strip("\n")
+    leave(config.out, report, result.history, title=title)
     return report
-
-
-def _fit(
-    model: Model, batches: data.WindowBatches, evaluate: Callable[[PyTree], float]
-) -> training.FitResult:
-    config = model.config
-    step = training.make_step(_loss(model), optimizer(config), max_norm=config.max_norm)
-    with training.Checkpoints(config.out / "checkpoints") as checkpoints:
-        return training.fit(
-            initial_state(model),
-            step,
-            batches,
-            steps=config.steps,
-            evaluate=evaluate,
-            evaluate_every=min(config.evaluate_every, config.steps, len(batches)),
-            patience=config.patience or None,
-            checkpoints=checkpoints,
-            resume=config.resume,
-        )
-
-
-def _best(result: training.FitResult) -> PyTree:
-    if result.best is None:
-        raise error(
-            TASK,
-            "the loss on the second part of the text was never finite",
-            hint="lower the learning rate, in another directory",
-            kind=training.DivergedError,
-        )
-    return result.best.params
 
 
 def evaluate(directory: Path, *, source: str | None = None) -> dict[str, Any]:
@@ -167,8 +155,8 @@ def evaluate(directory: Path, *, source: str | None = None) -> dict[str, Any]:
         part of the text that the model was trained on.
 
     Returns:
-      The report, which is also written: to ``evaluation.json``, or to ``evaluation-NAME.json`` for
-      a text of its own.
+      The report, which is also written: to ``report.json`` in ``evaluations/NAME`` of the run's
+      directory.
 
     Raises:
       InputError: if there is no such run, or the text cannot be used.
@@ -184,17 +172,15 @@ def evaluate(directory: Path, *, source: str | None = None) -> dict[str, Any]:
     directory = Path(directory)
     model = load(directory)
     if source is None:
-        source, parts = model.config.data, read_parts(model.config.data)
+        source, parts = model.config.data, read_parts(model.config.data, model.config.valid)
         check_text(read_settings(directory, TASK), "".join(parts), source)
         text = parts.test
-        path = directory / "evaluation.json"
     else:
         text = read_source(source)
-        path = directory / f"evaluation-{Path(source).name.split('.')[0]}.json"
     ids = model.vocabulary.encode(text)
     result = _assessor(model)(model.params, ids)
     report = {"task": TASK, "data": source, **measures(result, text, ids, model.vocabulary)}
-    write_json(path, report)
+    write_json(evaluation_directory(directory, source) / "report.json", report)
     return report
 
 
@@ -237,7 +223,7 @@ def generate(
       jaxseq._checks.InputError: recipes: no/such/run holds no run: there is no config.json in it.
         Hint: `python -m jaxseq train language-model --out no/such/run` makes one.
     """
-    check_seed(seed)
+    check_seed("generate", seed)
     model = load(Path(directory))
     prompt = opening(model.vocabulary) if prompt is None else prompt
     options: dict[str, Any] = {"length": length}
@@ -245,6 +231,36 @@ def generate(
         options |= {"temperature": temperature, "top_k": top_k, "top_p": top_p}
         options["key"] = jax.random.key(seed)
     return write(model, prompt, decoding.greedy if greedy else decoding.sample, **options)
+
+
+def predict(directory: Path, *, source: str, to: Path) -> int:
+    """Measures each line of a text, and writes how many bits the model needs for it.
+
+    Args:
+      directory: of a run.
+      source: a text file; each line that is not empty is read as the beginning of a text.
+      to: the file to write: TSV with the columns bits_per_character and text.
+
+    Returns:
+      How many lines there were.
+
+    Raises:
+      InputError: if there is no such run, or the file cannot be used.
+      OSError: if the figures cannot be written.
+
+    Example:
+      >>> predict(Path("no/such/run"), source="lines.txt", to=Path("bits.tsv"))
+      Traceback (most recent call last):
+        ...
+      jaxseq._checks.InputError: recipes: no/such/run holds no run: there is no config.json in it.
+        Hint: `python -m jaxseq train language-model --out no/such/run` makes one.
+    """
+    model = load(Path(directory))
+    lines = [line for line in read_source(source).split("\n") if line]
+    bits = line_bits(model, lines)
+    rows = [[f"{b / len(line):.4f}", line] for b, line in zip(bits, lines, strict=True)]
+    write_table(Path(to), ["bits_per_character", "text"], rows)
+    return len(lines)
 
 
 def _batches(config: Config, ids: dict[str, np.ndarray]) -> data.WindowBatches:

@@ -1,7 +1,8 @@
-"""A cell over time: the scan with its padding contract, both directions, truncated BPTT."""
+"""A cell over time: the scan with its padding contract, both directions, truncated BPTT, pools."""
 
 from jaxseq.sequence._bidirectional import Directions, bidirectional
 from jaxseq.sequence._plan import Plan, Work, plan
+from jaxseq.sequence._pooling import attention_pool, last_pool, max_pool, mean_pool
 from jaxseq.sequence._runner import Layer
 from jaxseq.sequence._scan import scan
 from jaxseq.sequence._schedule import Schedule, Schedules
@@ -14,7 +15,11 @@ __all__ = [
     "Schedule",
     "Schedules",
     "Work",
+    "attention_pool",
     "bidirectional",
+    "last_pool",
+    "max_pool",
+    "mean_pool",
     "plan",
     "scan",
     "truncated_bptt",

@@ -30,7 +30,7 @@ def last_pool(ys: Steps, *, lengths: Lengths | None = None) -> Float[Array, "*ba
 
     Raises:
       ValueError: if a shape is wrong, or a length is outside 0..T.
-      TypeError: if ``lengths`` are not integers.
+      TypeError: if ``ys`` are not floating, or ``lengths`` no integers.
 
     Example:
       >>> import jax.numpy as jnp
@@ -43,8 +43,7 @@ def last_pool(ys: Steps, *, lengths: Lengths | None = None) -> Float[Array, "*ba
     if not ys.shape[-2]:
         return ys.sum(-2)
     at = jnp.maximum(lengths - 1, 0)[..., None, None]
-    chosen = jnp.take_along_axis(ys, jnp.broadcast_to(at, (*at.shape[:-1], ys.shape[-1])), axis=-2)
-    return jnp.where((lengths > 0)[..., None], chosen[..., 0, :], 0)
+    return jnp.take_along_axis(ys, at, axis=-2)[..., 0, :]
 
 
 def mean_pool(ys: Steps, *, lengths: Lengths | None = None) -> Float[Array, "*batch O"]:
@@ -99,9 +98,7 @@ def max_pool(ys: Steps, *, lengths: Lengths | None = None) -> Float[Array, "*bat
       [3.0, -4.0]
     """
     ys, valid, lengths = _arguments("max_pool", ys, lengths)
-    lowest = jnp.finfo(ys.dtype).min
-    ys = jnp.where(valid[..., None], ys, jnp.asarray(lowest, ys.dtype))
-    largest = ys.max(-2, initial=lowest)
+    largest = jnp.where(valid[..., None], ys, -jnp.inf).max(-2, initial=-jnp.inf)
     return jnp.where((lengths > 0)[..., None], largest, 0)
 
 
@@ -142,16 +139,17 @@ def attention_pool(
     if not ys.shape[-2]:
         return ys.sum(-2)
     wide = accumulator(ys.dtype)
-    # The softmax of a row without a valid step is taken over zeros, and its ys are zeros too.
-    some = valid | ~valid.any(-1, keepdims=True)
-    scores = jnp.where(valid, scores.astype(wide), 0)
-    weights = jax.nn.softmax(jnp.where(some, scores, -jnp.inf), axis=-1)
+    # Not -inf: a row without a valid step has weights too, if only of zeros.
+    weights = jax.nn.softmax(jnp.where(valid, scores.astype(wide), jnp.finfo(wide).min))
     return (weights[..., None] * ys.astype(wide)).sum(-2).astype(ys.dtype)
 
 
 def _arguments(where: str, ys: Any, lengths: Any) -> tuple[Array, Array, Array]:
     """Returns the steps with zeros in the pads, which of them are valid, and the lengths."""
     ys = jnp.asarray(ys)
+    if not jnp.issubdtype(ys.dtype, jnp.floating):
+        problem = f"`ys` must be floating, but they have dtype {ys.dtype}"
+        raise error(where, problem, kind=TypeError)
     if ys.ndim < 2:
         raise error(
             where, f"`ys` must have shape (*batch, T, O), but it has shape {shape_text(ys.shape)}"

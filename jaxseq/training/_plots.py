@@ -19,6 +19,7 @@ def learning_curve(
     *,
     unit: str = "nats per token",
     scale: float = 1.0,
+    evaluation: str | None = None,
     title: str | None = None,
 ) -> Path:
     """Draws losses and gradient norms over the steps of a run.
@@ -32,6 +33,8 @@ def learning_curve(
       path: of the picture; the suffix chooses the format.
       unit: of the loss, for the axis.
       scale: the loss is multiplied by it: ``1 / math.log(2)`` turns nats into bits.
+      evaluation: what ``evaluate`` measures, with its unit, if that is not the loss: it is then
+        drawn by itself, between the two.
       title: over the picture.
 
     Returns:
@@ -68,14 +71,21 @@ def learning_curve(
         ) from cause
     figure = Figure(figsize=(8.0, 6.0), dpi=150, layout="constrained")
     FigureCanvasAgg(figure)
-    above, below = figure.subplots(2, 1, sharex=True, height_ratios=(2, 1))
+    own = evaluation is not None and any(math.isfinite(r.value) for r in history.evaluations)
+    panels = figure.subplots(2 + own, 1, sharex=True, height_ratios=(2, 1.2, 1) if own else (2, 1))
+    above, below = panels[0], panels[-1]
     _losses(above, history, scale)
     above.set_ylabel(f"loss ({unit})")
+    _evaluations(panels[1] if own else above, history, 1.0 if own else scale)
+    if own:
+        panels[1].set_ylabel(evaluation)
+        panels[1].ticklabel_format(axis="y", useOffset=False)
     _norms(below, history)
     below.set_ylabel("gradient norm")
     below.set_xlabel("training step")
-    for axes in (above, below):
+    for axes in panels:
         _dress(axes)
+    figure.align_ylabels()
     if title is not None:
         above.set_title(title, loc="left")
     figure.savefig(path)
@@ -95,6 +105,9 @@ def _losses(axes: Any, history: History, scale: float) -> None:
     steps, losses = _finite([(record.step, record.loss * scale) for record in history.steps])
     axes.plot(steps, losses, color=LOSS, linewidth=0.6, alpha=0.35)
     axes.plot(steps, _smooth(losses), color=LOSS, linewidth=2.0, label="training")
+
+
+def _evaluations(axes: Any, history: History, scale: float) -> None:
     at, values = _finite([(record.step, record.value * scale) for record in history.evaluations])
     if len(at):
         axes.plot(at, values, "o", color=EVALUATION, markersize=5, label="evaluation", zorder=3)

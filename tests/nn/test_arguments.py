@@ -90,3 +90,45 @@ def test_a_key_gives_the_weights_of_the_key():
     )
     np.testing.assert_array_equal(first, second)
     assert (first != other).any()
+
+
+# ------------------------------------------------------------------------------- the task models
+
+
+@pytest.mark.parametrize("model", [nn.SequenceClassifier, nn.SequenceTagger])
+@pytest.mark.parametrize(
+    ("kind", "settings", "text"),
+    [
+        (ValueError, {"input_size": 0}, "`input_size` must be a positive integer, but it is 0"),
+        (ValueError, {"hidden_size": 0}, "`hidden_size` must be a positive integer, but it is 0"),
+        (ValueError, {"num_layers": 0}, "`num_layers` must be a positive integer, but it is 0"),
+        (ValueError, {"vocab_size": 0}, "`vocab_size` must be a positive integer, but it is 0"),
+        (ValueError, {"dropout": 1.0}, "`dropout` must be in [0, 1), but it is 1.0"),
+        (ValueError, {"cell": "rnn"}, '`cell` must be one of "elman", "gru", "lstm", but it is'),
+        (TypeError, {"rngs": 3}, "`rngs` must be an nnx.Rngs or a key, but it is 3"),
+    ],
+)
+def test_a_wrong_setting_of_a_model_is_named(model, kind, settings, text):
+    given = {"input_size": 2, "hidden_size": 3, "rngs": nnx.Rngs(0)} | settings
+    refuses(kind, f"{model.__name__}: {text}", lambda: model(4, **given))
+
+
+@pytest.mark.parametrize("model", [nn.SequenceClassifier, nn.SequenceTagger])
+def test_wrong_inputs_of_a_model_are_named(model):
+    where = f"{model.__name__}: `inputs` must"
+    reads_symbols = model(4, 2, 3, vocab_size=5, dropout=0.5, rngs=nnx.Rngs(0))
+    text = f"{where} lie in [0, vocab_size) = [0, 5), but they range from 0 to 5"
+    refuses(ValueError, text, lambda: reads_symbols(np.array([[0, 5]])))
+    text = f"{where} be integers, but they are float32"
+    refuses(TypeError, text, lambda: reads_symbols(np.ones((1, 2), np.float32)))
+    text = f"{where} have shape (*batch, T), but it has shape ()"
+    refuses(ValueError, text, lambda: reads_symbols(np.array(1)))
+    text = f"{model.__name__}: `rngs` must be an nnx.Rngs or a key, but it is 3"
+    refuses(TypeError, text, lambda: reads_symbols(np.array([[0, 1]]), rngs=3))
+    text = "`lengths` must have shape batch = (1,)"
+    refuses(ValueError, text, lambda: reads_symbols(np.array([[0, 1]]), lengths=np.array([1, 2])))
+    reads_vectors = model(4, 2, 3, rngs=nnx.Rngs(0))
+    text = (
+        f"{where} have shape (*batch, T, input_size) with input_size = 2, but it has shape (2, 3)"
+    )
+    refuses(ValueError, text, lambda: reads_vectors(np.ones((2, 3), np.float32)))

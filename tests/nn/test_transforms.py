@@ -26,19 +26,40 @@ def build(seed=0, **settings):
     return nn.LanguageModel(3, 2, 2, 2, cell="elman", rngs=nnx.Rngs(seed), **settings)
 
 
+def classifier(seed=0, **settings):
+    settings = {"vocab_size": 3, "pooling": ("last", "attention"), **settings}
+    return nn.SequenceClassifier(3, 2, 2, cell="elman", rngs=nnx.Rngs(seed), **settings)
+
+
+def tagger(seed=0, **settings):
+    settings = {"vocab_size": 3, "char_vocab_size": 3, "char_hidden_size": 2, **settings}
+    return nn.SequenceTagger(3, 2, 2, cell="elman", output="crf", rngs=nnx.Rngs(seed), **settings)
+
+
+every_model = pytest.mark.parametrize("build", [build, classifier, tagger])
+
+
 def loss(model, tokens, rngs=None):
-    return (model(tokens, lengths=np.array([3, 1]), rngs=rngs)[1] ** 2).mean()
+    more = {"lengths": np.array([3, 1]), "rngs": rngs}
+    if isinstance(model, nn.LanguageModel):
+        return (model(tokens, **more)[1] ** 2).mean()
+    if isinstance(model, nn.SequenceClassifier):
+        return (model(tokens, **more) ** 2).mean()
+    emissions = model(tokens, characters=jnp.stack([tokens, tokens], axis=-1), **more)
+    return -model.log_likelihood(emissions, tokens, lengths=more["lengths"]).mean()
 
 
-def test_equal_constructions_have_equal_graphs():
+@every_model
+def test_equal_constructions_have_equal_graphs(build):
     graphdef, state = nnx.split(build(0))
     other, _ = nnx.split(build(1))
     assert graphdef == other and hash(graphdef) == hash(other)
     assert graphdef != nnx.split(build(dropout=0.5))[0]
-    np.testing.assert_array_equal(nnx.merge(graphdef, state)(TOKENS)[1], build()(TOKENS)[1])
+    np.testing.assert_array_equal(loss(nnx.merge(graphdef, state), TOKENS), loss(build(), TOKENS))
 
 
-def test_jit_traces_once():
+@every_model
+def test_jit_traces_once(build):
     traces = []
 
     @nnx.jit
@@ -59,12 +80,11 @@ def test_jit_traces_once():
     assert len(traces) == 2
 
 
-def test_gradients_agree_and_reach_every_weight():
+@every_model
+def test_gradients_agree_and_reach_every_weight(build):
     model = build()
-    params, apply = nn.pure(model)
-    expected = jax.jit(
-        jax.grad(lambda params: loss(lambda *a, **k: apply(params, *a, **k), TOKENS))
-    )
+    params, _ = nn.pure(model)
+    expected = jax.jit(jax.grad(lambda params: loss(nn.with_params(model, params), TOKENS)))
     expected = expected(params)
     value, gradient = nnx.jit(nnx.value_and_grad(loss))(model, TOKENS)
     np.testing.assert_allclose(value, loss(model, TOKENS), rtol=1e-6)

@@ -72,14 +72,15 @@ def test_a_long_text_is_measured_in_rows_that_begin_anew(copy, model, tmp_path):
     expected = bits_by_hand(model, ids, rows=8) / (len(text) - 1)
     assert report["bits_per_character"] == pytest.approx(expected, rel=1e-5)
     assert report["unknown_symbols"] == 3
-    assert json.loads((copy / "evaluation-other.json").read_text()) == report
+    assert json.loads((copy / "evaluations/other/report.json").read_text()) == report
 
 
 def test_evaluating_without_a_text_repeats_the_report(copy):
     report = json.loads((copy / "report.json").read_text())
     found = language_model.evaluate(copy)
     assert found.items() >= report["test"].items()
-    assert json.loads((copy / "evaluation.json").read_text()) == found
+    written = copy / "evaluations" / "prose" / "report.json"
+    assert json.loads(written.read_text()) == found
 
 
 def test_a_run_by_words_reports_what_it_does_not_know(run, tmp_path):

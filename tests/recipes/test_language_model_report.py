@@ -8,9 +8,8 @@ import pytest
 import tiny
 
 from jaxseq import data, training
-from jaxseq.recipes import _language_model_report as report_module
 from jaxseq.recipes._baselines import witten_bell_bits, xz_bits
-from jaxseq.recipes._language_model_report import check_drawing, measures, others
+from jaxseq.recipes._language_model_report import measures, others
 from jaxseq.recipes._language_model_text import vocabulary_of
 
 
@@ -27,7 +26,7 @@ def report(run):
 def test_the_report_says_all_there_is_to_say(report, run):
     assert set(report) == {
         *("task", "data", "test", "valid", "bits_per_character_of_others"),
-        *("parameters", "training", "versions", "device"),
+        *("parameters", "training", "versions", "device", "sample"),
     }
     assert report["task"] == "language-model" and report["data"] == str(run.text)
     took = report["training"]
@@ -103,11 +102,3 @@ def test_an_absurd_loss_is_still_a_number():
     ids = np.array([0, 1], np.int32)
     found = measures(evaluation, "ab", ids, vocabulary)
     assert math.isfinite(found["perplexity_per_symbol"])
-
-
-def test_what_draws_is_asked_for_before_a_run(monkeypatch):
-    check_drawing()
-    monkeypatch.setattr(report_module.util, "find_spec", lambda name: None)
-    problem = r"matplotlib, which draws the learning curve.*\n  Hint: pip install 'jaxseq\[plot\]'"
-    with pytest.raises(ImportError, match=problem):
-        check_drawing()
