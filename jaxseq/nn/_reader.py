@@ -23,7 +23,8 @@ class Reader(nnx.Module):
     """Symbols or vectors in, the states of a stack of layers out: the lower part of a task model.
 
     ``where`` is the model that errors name, ``names`` what it calls the inputs and ``vocab_size``,
-    which is None for inputs that are vectors. ``beside`` is how many features the caller puts
+    which is None for inputs that are vectors. ``symbols`` is how many symbols a step has; with more
+    than one the inputs have an axis for them. ``beside`` is how many features the caller puts
     beside each input vector.
     """
 
@@ -39,6 +40,7 @@ class Reader(nnx.Module):
         dropout: float,
         param_dtype: Any,
         rngs: nnx.Rngs | Key,
+        symbols: int = 1,
         beside: int = 0,
         names: tuple[str, str] = ("inputs", "vocab_size"),
         **options: Any,
@@ -46,7 +48,8 @@ class Reader(nnx.Module):
         check_sizes(where, input_size=input_size, hidden_size=hidden_size, num_layers=num_layers)
         check_rates(where, dropout=dropout)
         check_cell(where, cell)
-        self.where, self.names, self.input_size = where, names, input_size
+        check_sizes(where, symbols=symbols)
+        self.where, self.names, self.input_size, self.symbols = where, names, input_size, symbols
         self.dropout = float(dropout)
         keys = jax.random.split(draw_key(where, rngs, "params"))
         self.rnn = RECURRENT[cell](
@@ -80,8 +83,10 @@ class Reader(nnx.Module):
         if self.embedding is not None:
             tokens = inputs if isinstance(inputs, jax.Array) else np.asarray(inputs)
             table = self.embedding.get_value()
-            check_tokens(self.where, tokens, len(table), lengths, names=self.names)
-            return embed(table, jnp.asarray(tokens))
+            if self.symbols == 1:
+                check_tokens(self.where, tokens, len(table), lengths, names=self.names)
+                return embed(table, jnp.asarray(tokens))
+            return self._added(table, tokens, lengths)
         xs = jnp.asarray(inputs)
         if xs.ndim < 2 or xs.shape[-1] != self.input_size:
             raise error(
@@ -90,6 +95,19 @@ class Reader(nnx.Module):
                 f"input_size = {self.input_size}, but it has shape {shape_text(xs.shape)}",
             )
         return xs
+
+    def _added(self, table: Array, tokens: Any, lengths: Any) -> Float[Array, "*batch T I"]:
+        """Returns the sum of the vectors of a step's symbols, of the variance of one."""
+        if tokens.ndim < 2 or tokens.shape[-1] != self.symbols:
+            raise error(
+                self.where,
+                f"`{self.names[0]}` must have shape (*batch, T, S) with S = symbols = "
+                f"{self.symbols}, but they have shape {shape_text(tokens.shape)}",
+            )
+        for place in range(self.symbols):
+            check_tokens(self.where, tokens[..., place], len(table), lengths, names=self.names)
+        scale = jnp.asarray(self.symbols**-0.5, table.dtype)
+        return embed(table, jnp.asarray(tokens)).sum(-2) * scale
 
     def __call__(
         self,

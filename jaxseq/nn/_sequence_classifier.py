@@ -42,6 +42,9 @@ class SequenceClassifier(nnx.Module):
       hidden_size: H.
       num_layers: L.
       vocab_size: V, where the inputs are symbols.
+      symbols: S, how many symbols a step has, such as a word, its shape and its ending, each with
+        numbers of its own among the V. With more than one, the inputs are ``[*batch, T, S]``, and
+        the vectors of a step's symbols are added.
       cell: ``"lstm"``, ``"gru"`` or ``"elman"``: which of this room's layers.
       bidirectional: whether the layers read both ways, as in :class:`LSTM`.
       pooling: which of the above.
@@ -79,6 +82,7 @@ class SequenceClassifier(nnx.Module):
         num_layers: int = 1,
         *,
         vocab_size: int | None = None,
+        symbols: int = 1,
         cell: Literal["lstm", "gru", "elman"] = "lstm",
         bidirectional: bool | Sequence[bool] = True,
         pooling: Pooling | tuple[Pooling, ...] = "last",
@@ -96,6 +100,7 @@ class SequenceClassifier(nnx.Module):
             hidden_size,
             num_layers,
             vocab_size=vocab_size,
+            symbols=symbols,
             cell=cell,
             bidirectional=bidirectional,
             dropout=dropout,

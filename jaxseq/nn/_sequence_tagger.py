@@ -41,6 +41,9 @@ class SequenceTagger(nnx.Module):
       hidden_size: H.
       num_layers: L.
       vocab_size: V, where the inputs are symbols.
+      symbols: S, how many symbols a step has, such as a word, its shape and its ending, each with
+        numbers of its own among the V. With more than one, the inputs are ``[*batch, T, S]``, and
+        the vectors of a step's symbols are added.
       char_vocab_size: how many characters there are, where words are read by character too.
       char_embed_size: the width of a character's vector.
       char_hidden_size: units in each direction over the characters.
@@ -87,6 +90,7 @@ class SequenceTagger(nnx.Module):
         num_layers: int = 1,
         *,
         vocab_size: int | None = None,
+        symbols: int = 1,
         char_vocab_size: int | None = None,
         char_embed_size: int = 16,
         char_hidden_size: int = 32,
@@ -115,6 +119,7 @@ class SequenceTagger(nnx.Module):
             hidden_size,
             num_layers,
             vocab_size=vocab_size,
+            symbols=symbols,
             beside=0 if speller is None else speller.output_size,
             bidirectional=bidirectional,
             rngs=keys[1],

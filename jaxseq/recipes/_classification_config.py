@@ -27,6 +27,8 @@ class Config:
       hold_out: without a validation part, every so-manieth example, by its checksum, chooses the
         best weights; 0 to train on all and take the last weights.
       units: what a symbol of a text is.
+      ngrams: what is read at each place of a text: the symbol, and with it the runs of up to so
+        many symbols that end there.
       max_length: symbols of a text that are read.
       min_count: how often a symbol must occur to be told from the unknown.
       cell: the recurrent cell.
@@ -59,6 +61,7 @@ class Config:
     out: Path = Path("runs/classification")
     hold_out: int | None = None
     units: Literal["characters", "words"] = "characters"
+    ngrams: int | None = None
     max_length: int = 1000
     min_count: int = 1
     cell: Literal["elman", "gru", "lstm"] | None = None
@@ -84,6 +87,7 @@ class Config:
 
 TEXTS: dict[str, Any] = {
     "hold_out": 10,
+    "ngrams": 1,
     "cell": "gru",
     "embed_size": 32,
     "hidden_size": 128,

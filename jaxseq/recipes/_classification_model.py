@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int32
 
 from jaxseq import data, nn
 from jaxseq._checks import InputError, error
@@ -23,6 +23,8 @@ from jaxseq.recipes._run import initial_state, saved_params
 UNKNOWN = "\ufffd"
 BUCKETS = 4
 EVALUATION_ROWS = 64
+HASHES = 2**14
+"""So many numbers there are for the n-grams of each order above 1, by their hash."""
 
 
 class Model(NamedTuple):
@@ -107,19 +109,51 @@ def build(
       (1, 2)
     """
     given: Any = config  # in which no setting is None
+    orders = 1 if vocabulary is None else given.ngrams
     module = nn.SequenceClassifier(
         len(labels),
         given.embed_size if scale is None else len(scale[0]),
         given.hidden_size,
         given.num_layers,
-        vocab_size=None if vocabulary is None else len(vocabulary),
+        vocab_size=None if vocabulary is None else len(vocabulary) + (orders - 1) * HASHES,
+        symbols=orders,
         cell=given.cell,
         bidirectional=given.bidirectional,
         pooling=tuple(given.pooling.split("+")),
         dropout=given.dropout,
         rngs=jax.random.key(given.seed),
     )
-    return Model(*nn.pure(module), tuple(labels), vocabulary, scale, config)
+    params, apply = nn.pure(module)
+    if orders > 1:
+        assert vocabulary is not None
+        apply = reading_grams(apply, len(vocabulary), orders)
+    return Model(params, apply, tuple(labels), vocabulary, scale, config)
+
+
+@functools.cache
+def reading_grams(apply: Callable[..., Any], size: int, orders: int) -> Callable[..., Any]:
+    """Returns a model of symbols ``[B, T]`` that is given the n-grams which end there too."""
+
+    def read(params: PyTree, tokens: Any, **given: Any) -> Array:
+        return apply(params, grams(jnp.asarray(tokens), size, orders), **given)
+
+    return read
+
+
+def grams(tokens: Int32[Array, "B T"], size: int, orders: int) -> Int32[Array, "B T N"]:
+    """Returns the numbers of the n-grams that end at each step, of each order from 1 on.
+
+    Those of order 1 are the tokens, in 0..size-1; those above have :data:`HASHES` numbers each,
+    which some share.
+    """
+    columns, found, steps = [tokens], tokens.astype(jnp.uint32), tokens.shape[1]
+    for order in range(2, orders + 1):
+        before = jnp.pad(tokens, ((0, 0), (order - 1, 0)), constant_values=size)[:, :steps]
+        # Two odd constants spread the pairs; the high bits are folded into the low, which are kept.
+        found = (found * jnp.uint32(16777619)) ^ (before.astype(jnp.uint32) * jnp.uint32(40503))
+        mixed = (found ^ (found >> jnp.uint32(15))) % jnp.uint32(HASHES)
+        columns.append(mixed.astype(jnp.int32) + jnp.int32(size + (order - 2) * HASHES))
+    return jnp.stack(columns, axis=-1)
 
 
 def built_for(config: Config, parts: Parts) -> Model:

@@ -30,7 +30,10 @@ class Config:
       output: whether each label is chosen by itself, or all as one path of a CRF.
       scheme: how labels make spans: BIO, BIOES or BMES prefixes, which a CRF then keeps to; runs of
         one label; none. Left out, it is read off the labels.
+      affixes: up to how many characters the beginnings and endings are that are read of each word,
+        and its shape with them; 0 for the word alone.
       spelling: whether a layer reads the characters of each word.
+      max_letters: so many of them, from the first on.
       min_count: how often a word must occur to be told from the unknown.
       cell: the recurrent cell.
       embed_size: the width of a word's vector.
@@ -60,7 +63,9 @@ class Config:
     hold_out: int | None = None
     output: Literal["softmax", "crf"] | None = None
     scheme: Scheme | None = None
+    affixes: int | None = None
     spelling: bool | None = None
+    max_letters: int | None = None
     min_count: int | None = None
     cell: Literal["elman", "gru", "lstm"] | None = None
     embed_size: int | None = None
@@ -83,7 +88,9 @@ class Config:
 GENERAL: dict[str, Any] = {
     "hold_out": 10,
     "output": "crf",
+    "affixes": 0,
     "spelling": True,
+    "max_letters": 20,
     "min_count": 2,
     "cell": "lstm",
     "embed_size": 64,
@@ -99,8 +106,15 @@ GENERAL: dict[str, Any] = {
     "weight_decay": 1e-3,
 }
 BUNDLED: dict[str, dict[str, Any]] = {
-    "usaddress": {"scheme": "runs", "epochs": 40},
-    "hkcancor": {"scheme": "none", "epochs": 8, "batch_size": 64},
+    "usaddress": {
+        "scheme": "runs",
+        "affixes": 4,
+        "embed_size": 96,
+        "dropout": 0.5,
+        "word_dropout": 0.15,
+        "epochs": 40,
+    },
+    "hkcancor": {"scheme": "none", "max_letters": 6, "epochs": 8, "batch_size": 64},
     "korean_spacing": {
         "scheme": "none",
         "spelling": False,

@@ -1,6 +1,7 @@
 """A tagger with all that it takes to use it, and how it is trained."""
 
 import functools
+import itertools
 import re
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -23,11 +24,8 @@ from jaxseq.recipes._tagging_data import Rows, allowed_of, labels_of
 
 BUCKETS = 2
 EVALUATION_ROWS = 64
-LETTERS = 20
-"""So many characters of a word are read."""
-
-WORD, TAG, SPELLING = 0, 1, 2
-"""Where in a step's integers stand the word, its tag, and its characters."""
+TAG, WORD = 0, 1
+"""Where in a step's integers stand the tag, and the first number of the word; then its letters."""
 
 
 class Functions(NamedTuple):
@@ -55,7 +53,7 @@ class Model(NamedTuple):
       params: the weights.
       functions: what it computes.
       labels: in the order of the tags.
-      words: the number of each word, from 1; 0 is any other.
+      words: the number of each word, and of what else of words has one, from 1; 0 is any other.
       letters: the number of each character, from 2; 1 is any other, 0 is none.
       config: the settings that it was made with.
 
@@ -81,18 +79,59 @@ class Model(NamedTuple):
           int32 ``[T, 2 + characters]`` for each.
         """
         tags = {label: tag for tag, label in enumerate(self.labels)}
-        width = SPELLING + (LETTERS if self.config.spelling else 0)
+        letters, symbols = letters_at(self.config), symbols_of(self.config)
         encoded = []
         for row in rows:
-            steps = np.zeros((len(row), width), np.int32)
+            steps = np.zeros((len(row), letters + self._width), np.int32)
             for step, (word, label) in zip(steps, row, strict=True):
-                step[WORD] = self.words.get(folded(word), 0)
                 step[TAG] = tags.get(label, -1)
+                step[WORD:letters] = [self.words.get(symbol, 0) for symbol in symbols(word)]
                 if self.config.spelling:
-                    spelt = [self.letters.get(letter, 1) for letter in spelling(word)]
-                    step[SPELLING : SPELLING + len(spelt)] = spelt
+                    spelt = [self.letters.get(letter, 1) for letter in spelling(word, self._width)]
+                    step[letters : letters + len(spelt)] = spelt
             encoded.append(steps)
         return encoded
+
+    @property
+    def _width(self) -> int:
+        """How many letters of a word are read."""
+        return (self.config.max_letters or 0) if self.config.spelling else 0
+
+
+def letters_at(config: Config) -> int:
+    """Returns where in a step's integers the letters begin."""
+    return WORD + len(symbols_of(config)("a"))
+
+
+def symbols_of(config: Config) -> Callable[[str], list[str]]:
+    """Returns what gives the symbols of a word: itself, and what is asked for of its affixes."""
+    longest = config.affixes or 0
+    if not longest:
+        return lambda word: [folded(word)]
+
+    def symbols(word: str) -> list[str]:
+        # A space cannot be in a token, so nothing of a word can be taken for a word.
+        plain = folded(word)
+        ends = [f"{size} {plain[:size]}" for size in range(1, longest + 1)]
+        ends += [f"{plain[-size:]} {size}" for size in range(1, longest + 1)]
+        before = word[: len(word) - len(re.sub(r"^\W+", "", word))]
+        after = word[len(re.sub(r"\W+$", "", word)) :]
+        return [plain, f"shape {shape(word)}", f"around {before} {after}", *ends]
+
+    return symbols
+
+
+def shape(word: str) -> str:
+    """Returns a word's kinds of characters, each run of one kind as one.
+
+    Example:
+      >>> shape("6257A"), shape("McLean,")
+      ('0X', 'XxXx,')
+    """
+    kinds = (
+        "0" if c.isdigit() else "X" if c.isupper() else "x" if c.isalpha() else c for c in word
+    )
+    return "".join(kind for kind, _ in itertools.groupby(kinds))
 
 
 def folded(word: str) -> str:
@@ -108,14 +147,14 @@ def folded(word: str) -> str:
     return re.sub(r"\d", "0", plain.lower())
 
 
-def spelling(word: str) -> str:
-    """Returns the characters of a word that are read: 0 for each digit, and only the first ones.
+def spelling(word: str, most: int) -> str:
+    """Returns the first characters of a word, with 0 for each digit: what is read of it.
 
     Example:
-      >>> spelling("55A,")
-      '00A,'
+      >>> spelling("55A,", 3)
+      '00A'
     """
-    return re.sub(r"\d", "0", word[:LETTERS])
+    return re.sub(r"\d", "0", word[:most])
 
 
 def build(
@@ -150,6 +189,7 @@ def build(
         given.hidden_size,
         given.num_layers,
         vocab_size=len(words) + 1,
+        symbols=letters_at(config) - WORD,
         char_vocab_size=len(letters) + 2 if given.spelling else None,
         char_embed_size=given.char_embed_size,
         char_hidden_size=given.char_hidden_size,
@@ -166,10 +206,11 @@ def build(
 
 def built_for(config: Config, rows: Rows) -> Model:
     """Returns a model with fresh weights for training sequences."""
-    counts = Counter(folded(token.token) for row in rows for token in row)
-    least = config.min_count or 1
-    kept = [word for word, count in counts.items() if count >= least]
-    letters = sorted({letter for row in rows for token in row for letter in spelling(token.token)})
+    given: Any = config  # in which no setting is None
+    words = [token.token for row in rows for token in row]
+    counts = Counter(symbol for word in words for symbol in symbols_of(config)(word))
+    kept = [symbol for symbol, count in counts.items() if count >= given.min_count]
+    letters = sorted({letter for word in words for letter in spelling(word, len(word))})
     return build(
         config,
         labels_of(rows),
@@ -245,18 +286,26 @@ def batches_of(
 
 
 def emissions_of(
-    model: Model, params: PyTree, values: Array, lengths: Array, key: Key | None
+    functions: Functions,
+    config: Config,
+    params: PyTree,
+    values: Array,
+    lengths: Array,
+    key: Key | None = None,
 ) -> Array:
-    """Returns the scores of the tags; with a key, some of the words are hidden."""
-    words, given = values[..., WORD], {}
-    if key is not None and model.config.word_dropout:
-        share = 1.0 - model.config.word_dropout
-        kept = jax.random.bernoulli(jax.random.fold_in(key, 1), share, words.shape)
+    """Returns the scores of the tags; with a key, some of the words' symbols are hidden."""
+    letters, given = letters_at(config), {}
+    words = values[..., WORD:letters]
+    if key is not None and config.word_dropout:
+        kept = jax.random.bernoulli(
+            jax.random.fold_in(key, 1), 1.0 - config.word_dropout, words.shape
+        )
         words = jnp.where(kept, words, 0)
-    if model.config.spelling:
-        characters = values[..., SPELLING:]
+    if config.spelling:
+        characters = values[..., letters:]
         given = {"characters": characters, "char_lengths": (characters > 0).sum(-1)}
-    return model.functions.emissions(params, words, lengths=lengths, rngs=key, **given)
+    words = words[..., 0] if words.shape[-1] == 1 else words
+    return functions.emissions(params, words, lengths=lengths, rngs=key, **given)
 
 
 def make_loss(model: Model) -> Callable[..., Any]:
@@ -266,7 +315,7 @@ def make_loss(model: Model) -> Callable[..., Any]:
         params: PyTree, carry: Any, batch: data.BucketBatch, key: Key | None
     ) -> tuple[SumCount, Any]:
         values, lengths = jnp.asarray(batch.values), jnp.asarray(batch.lengths)
-        emissions = emissions_of(model, params, values, lengths, key)
+        emissions = emissions_of(model.functions, model.config, params, values, lengths, key)
         tags = values[..., TAG]
         found = model.functions.log_likelihood(params, emissions, tags, lengths=lengths)
         return SumCount(-found.sum(), lengths.sum().astype(found.dtype)), carry
@@ -279,7 +328,7 @@ def find_tags(
 ) -> list[Int32[np.ndarray, " T"]]:
     """Returns the most likely tags of encoded sequences, which are not empty."""
     found: list[Any] = [None] * len(encoded)
-    run = _compiled(model.functions, model.config.spelling)
+    run = _compiled(model.functions, model.config)
     for batch in batches_of(encoded, rows=min(EVALUATION_ROWS, len(encoded))):
         tags = np.asarray(run(params, batch.values, batch.lengths))
         for row, length, place in zip(tags, batch.lengths, batch.rows, strict=True):
@@ -289,14 +338,10 @@ def find_tags(
 
 
 @functools.cache
-def _compiled(functions: Functions, spelling: bool) -> Callable[..., Array]:
+def _compiled(functions: Functions, config: Config) -> Callable[..., Array]:
     @jax.jit
     def tags(params: PyTree, values: Array, lengths: Array) -> Array:
-        given = {}
-        if spelling:
-            characters = values[..., SPELLING:]
-            given = {"characters": characters, "char_lengths": (characters > 0).sum(-1)}
-        emissions = functions.emissions(params, values[..., WORD], lengths=lengths, **given)
+        emissions = emissions_of(functions, config, params, values, lengths)
         return functions.decode(params, emissions, lengths=lengths)[0]
 
     return tags

@@ -246,7 +246,7 @@ def test_traced_once_in_a_loop_whatever_the_weights():
 
 
 def test_it_learns_that_the_first_symbol_decides():
-    model = nn.SequenceClassifier(2, 4, 8, vocab_size=V, cell="gru", rngs=nnx.Rngs(0))
+    model = nn.SequenceClassifier(2, 4, 8, vocab_size=V, cell="elman", rngs=nnx.Rngs(0))
     rng = np.random.default_rng(0)
     tokens, lengths = rng.integers(0, V, size=(80, 6)), rng.integers(1, 7, size=80)
     labels = np.int32(tokens[:, 0] >= 2)

@@ -226,7 +226,11 @@ def test_of_many_labels_an_error_names_some(tmp_path):
 @pytest.mark.parametrize(
     ("source", "kind", "problem"),
     [
-        ("names", "series", r"`names` holds texts, where series are.*\n  Hint: give an NPZ or \.ts"),
+        (
+            "names",
+            "series",
+            r"`names` holds texts, where series are.*\n  Hint: give an NPZ or \.ts",
+        ),
         ("japanese_vowels", "text", r"holds series, where texts are needed\.\n  Hint: give a TSV"),
     ],
 )
@@ -291,7 +295,9 @@ def test_series_are_held_out_by_their_values():
 
 def test_where_every_example_is_alone_in_its_class_none_can_be_held_out():
     rows = [Example(f"text {n}", f"{n}") for n in range(40)]
-    problem = r"held out is the only one of its class\.\n  Hint: give more examples, .* hold_out = 0"
+    problem = (
+        r"held out is the only one of its class\.\n  Hint: give more examples, .* hold_out = 0"
+    )
     with pytest.raises(InputError, match=problem):
         with_held_out(Parts(rows, [], []), Config(hold_out=4))
 
