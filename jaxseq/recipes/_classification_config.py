@@ -111,7 +111,16 @@ SERIES: dict[str, Any] = TEXTS | {
 }
 BUNDLED: dict[str, dict[str, Any]] = {
     "names": TEXTS,
-    "udhr": TEXTS | {"hold_out": 0, "crop": 64, "epochs": 40},
+    "udhr": TEXTS
+    | {
+        "hold_out": 0,
+        "ngrams": 3,
+        "crop": 96,
+        "hidden_size": 96,
+        "label_smoothing": 0.02,
+        "batch_size": 32,
+        "epochs": 150,
+    },
     "japanese_vowels": SERIES | {"hold_out": 0},
 }
 

@@ -44,6 +44,52 @@ def test_a_scale_turns_nats_into_bits(history, tmp_path):
     assert "bits per character" in svg.read_text()
 
 
+@pytest.fixture
+def panels(monkeypatch):
+    """The axes of the pictures that are drawn."""
+    from matplotlib.figure import Figure
+
+    found, make = [], Figure.subplots
+
+    def subplots(*arguments, **options):
+        found.append(make(*arguments, **options))
+        return found[-1]
+
+    monkeypatch.setattr(Figure, "subplots", subplots)
+    return found
+
+
+def dots(axes):
+    (line,) = [line for line in axes.get_lines() if line.get_label() == "evaluation"]
+    return line.get_xydata().tolist()
+
+
+def test_another_measure_than_the_loss_is_drawn_by_itself(history, panels, tmp_path):
+    learning_curve(history, tmp_path / "a.png", scale=2.0, evaluation="error (%)")
+    ((loss, error, norm),) = panels
+    assert [axes.get_ylabel() for axes in (loss, error, norm)] == [
+        *("loss (nats per token)", "error (%)", "gradient norm")
+    ]
+    assert dots(error) == [[record.step, record.value] for record in history.evaluations]
+    assert "evaluation" not in {line.get_label() for line in loss.get_lines()}
+    assert loss.get_xlim() == error.get_xlim() == norm.get_xlim()
+    assert not error.yaxis.get_major_formatter().get_useOffset()
+
+
+def test_the_loss_measured_is_drawn_beside_the_loss(history, panels, tmp_path):
+    learning_curve(history, tmp_path / "a.png", scale=2.0)
+    ((loss, _),) = panels
+    assert dots(loss) == [[record.step, 2 * record.value] for record in history.evaluations]
+
+
+@pytest.mark.parametrize("values", [[], [math.nan]])
+def test_without_a_finite_evaluation_there_is_no_panel_for_it(values, history, panels, tmp_path):
+    evaluations = [EvaluationRecord(9, value) for value in values]
+    history = History(history.steps, evaluations)
+    learning_curve(history, tmp_path / "a.png", evaluation="error (%)")
+    assert [len(axes) for axes in panels] == [2]
+
+
 def test_an_empty_history_is_refused(tmp_path):
     with pytest.raises(InputError, match="learning_curve: `history` has no steps to draw"):
         learning_curve(History(), tmp_path / "run.png")
