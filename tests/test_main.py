@@ -88,18 +88,6 @@ def test_predicting_writes_the_bits_of_each_line(run, tmp_path, capsys):
     assert 0 < float(known.split("\t")[0]) < float(unknown.split("\t")[0])
 
 
-def test_another_text_can_choose_the_weights(tmp_path, capsys):
-    for name, seed in (("train.txt", 1), ("valid.txt", 2)):
-        (tmp_path / name).write_text(tiny.prose(200, seed=seed))
-    words = tiny.train(tmp_path / "train.txt", tmp_path / "run", "--steps", "2")
-    assert main([*words, "--valid", str(tmp_path / "valid.txt")]) == 0
-    report = json.loads((tmp_path / "run" / "report.json").read_text())
-    characters = len((tmp_path / "valid.txt").read_text()) - 1
-    assert "test" not in report and report["valid"]["characters"] == characters
-    assert main(["evaluate", str(tmp_path / "run")]) == 0
-    assert f"on {characters} characters" in capsys.readouterr().out
-
-
 def test_generating_prints_prompt_and_continuation(run, capsys):
     words = ["generate", str(run.directory), "--prompt", "the whale", "--length", "30"]
     assert main(words) == main(words) == 0
@@ -122,7 +110,7 @@ def test_korean_is_trained_and_written_by_syllable(tmp_path, capsys):
     "words",
     [
         *([], ["train"], ["evaluate"], ["predict"], ["generate"]),
-        *(["train", task] for task in ("language-model", "classification", "tagging")),
+        *(["train", task] for task in ("language-model", "classification", "tagging", "memory")),
     ],
 )
 def test_help_is_there_for_every_word(words, capsys):

@@ -49,6 +49,9 @@ class Reader(nnx.Module):
         check_rates(where, dropout=dropout)
         check_cell(where, cell)
         check_sizes(where, symbols=symbols)
+        if symbols > 1 and vocab_size is None:
+            problem = f"`symbols` = {symbols} needs `{names[1]}`: vectors have one a step"
+            raise error(where, problem)
         self.where, self.names, self.input_size, self.symbols = where, names, input_size, symbols
         self.dropout = float(dropout)
         keys = jax.random.split(draw_key(where, rngs, "params"))

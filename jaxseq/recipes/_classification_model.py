@@ -240,6 +240,18 @@ def log_probs(model: Model, values: Sequence[Any]) -> Float[np.ndarray, "N K"]:
 
     Raises:
       InputError: if there is none, or a series has another number of features.
+
+    Example:
+      >>> import numpy as np
+      >>> from jaxseq import data
+      >>> from jaxseq.recipes import classification
+      >>> from jaxseq.recipes._classification_config import resolved
+      >>> config = resolved(classification.Config(embed_size=2, hidden_size=2), "text")
+      >>> vocabulary = data.Vocabulary.of_characters("abc", unknown="?")
+      >>> model = classification.build(config, ["x", "y"], vocabulary)
+      >>> found = classification.log_probs(model, ["abba", "cab"])
+      >>> bool(np.allclose(np.exp(found).sum(1), 1))
+      True
     """
     if not values:
         raise error(TASK, "there is nothing to classify", kind=InputError)

@@ -96,9 +96,13 @@ def _most_frequent(matrix: Num[np.ndarray, "K K"]) -> tuple[list[int], int]:
 
 def _entitle(axes: Any, title: str, fonts: Fonts) -> None:
     """Puts a title over axes, in several lines if need be."""
-    lines = textwrap.wrap(title, int(11 * axes.figure.get_figwidth()))
-    shown = "\n".join(map(fonts.line, lines))
+    shown = _wrapped(title, fonts, int(11 * axes.figure.get_figwidth()))
     axes.set_title(shown, loc="left", fontsize=10, family=fonts.families)
+
+
+def _wrapped(title: str, fonts: Fonts, width: int) -> str:
+    lines = textwrap.wrap(title, width, max_lines=3, placeholder=" …")
+    return "\n".join(map(fonts.line, lines))
 
 
 def figure(width: float, height: float) -> tuple[Any, Any]:
@@ -221,6 +225,6 @@ def history_picture(
     evaluations = [record._replace(value=round(record.value, 4)) for record in evaluations]
     history = training.History(history.steps, evaluations)
     write_json(out / "history.json", history.to_json())
-    shown = Fonts([], frozenset({*title} - _letters(_usual()))).line(title)
+    shown = _wrapped(title, Fonts([], frozenset({*title} - _letters(_usual()))), 70)
     path = out / "learning_curve.png"
     training.learning_curve(history, path, unit=unit, evaluation=measure, title=shown)

@@ -114,7 +114,16 @@ BUNDLED: dict[str, dict[str, Any]] = {
         "word_dropout": 0.15,
         "epochs": 40,
     },
-    "hkcancor": {"scheme": "none", "max_letters": 6, "epochs": 8, "batch_size": 64},
+    "hkcancor": {
+        "scheme": "none",
+        "output": "softmax",
+        "affixes": 2,  # words of one to three characters: these are all of them
+        "spelling": False,
+        "embed_size": 96,
+        "dropout": 0.35,
+        "batch_size": 64,
+        "epochs": 12,
+    },
     "korean_spacing": {
         "scheme": "none",
         "spelling": False,
@@ -170,6 +179,8 @@ def check(config: Config, labels: Collection[str]) -> None:
     """
     for name, text, holds in (
         ("hold_out", "0, or at least 2", lambda value: value == 0 or value >= 2),
+        ("affixes", "at least 0", lambda value: value >= 0),
+        ("max_letters", "at least 1", lambda value: value >= 1),
         ("word_dropout", "in [0, 1)", lambda value: 0 <= value < 1),
     ):
         value = getattr(config, name)

@@ -76,7 +76,7 @@ class Model(NamedTuple):
           rows: labelled sequences; a label that the model does not know has the tag -1.
 
         Returns:
-          int32 ``[T, 2 + characters]`` for each.
+          int32 ``[T, N]`` for each.
         """
         tags = {label: tag for tag, label in enumerate(self.labels)}
         letters, symbols = letters_at(self.config), symbols_of(self.config)
@@ -359,6 +359,14 @@ def label_words(model: Model, rows: Sequence[Sequence[str]]) -> list[list[str]]:
 
     Raises:
       InputError: if there is no word.
+
+    Example:
+      >>> from jaxseq.recipes import tagging
+      >>> from jaxseq.recipes._tagging_config import resolved
+      >>> config = resolved(tagging.Config(data="my.conll", hidden_size=2), {"a", "b"})
+      >>> model = tagging.build(config, ["a", "b"], {"elm": 1}, {"e": 2})
+      >>> [len(labels) for labels in tagging.label_words(model, [["Elm", "St."], []])]
+      [2, 0]
     """
     some = [[data.Token(word, "") for word in row] for row in rows if row]
     if not some:

@@ -21,12 +21,14 @@ SETTINGS = {
         *("--dropout", "0.1", "--batch-size", "16", "--epochs", "3", "--learning-rate", "0.03"),
         *("--cell", "gru", "--num-layers", "1", "--label-smoothing", "0.1", "--crop", "0"),
         *("--symbol-dropout", "0.1", "--noise", "0.1", "--weight-decay", "0.001"),
+        *("--ngrams", "1"),
     ],
     "tagging": [
         *("--hidden-size", "4", "--embed-size", "4", "--hold-out", "4", "--min-count", "1"),
         *("--char-embed-size", "2", "--char-hidden-size", "2", "--word-dropout", "0.1"),
         *("--dropout", "0.1", "--batch-size", "16", "--epochs", "2", "--learning-rate", "0.01"),
         *("--cell", "gru", "--num-layers", "1", "--weight-decay", "0.001"),
+        *("--output", "crf", "--spelling", "True", "--max-letters", "6", "--affixes", "0"),
     ],
 }
 LETTERS = {"cold": "bdgk", "warm": "aeio", "은근": "lmnr"}

@@ -73,6 +73,29 @@ def test_vectors_are_read_as_they_are():
     np.testing.assert_allclose(read(model, xs), expected, rtol=1e-5, atol=1e-6)
 
 
+def test_the_vectors_of_several_symbols_a_step_are_added():
+    model = build(symbols=3)
+    tokens = np.random.default_rng(0).integers(0, V, size=(3, 4, 3))
+    expected = arrays(model)["embedding"][tokens].sum(-2) / 3**0.5
+    found = model.vectors(tokens, LENGTHS)
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+    np.testing.assert_array_equal(model.vectors(tokens[:, None], None)[:, 0], found)
+    in_pads = (np.arange(4) >= LENGTHS[:, None])[..., None]
+    dirty = read(model, np.where(in_pads, [99, -1, 0], tokens))
+    np.testing.assert_array_equal(dirty, read(model, tokens))
+
+
+def test_several_symbols_a_step_need_a_vocabulary():
+    with pytest.raises(ValueError, match=r"`symbols` = 2 needs `vocab_size`: vectors have one"):
+        build(symbols=2, vocab_size=None)
+
+
+def test_one_symbol_out_of_range_among_several_is_seen_under_jit():
+    vectors = jax.jit(lambda tokens: build(symbols=2).vectors(tokens, None))
+    found = vectors(np.array([[[0, V], [1, 2]]]))
+    np.testing.assert_array_equal(np.isnan(found).all(-1), [[True, False]])
+
+
 def test_features_may_stand_beside_the_vectors():
     model = build(beside=2)
     xs = model.vectors(TOKENS, LENGTHS)
@@ -185,6 +208,22 @@ def test_symbols_are_called_what_the_model_calls_them(untyped):
     refuses(TypeError, text, lambda: model.vectors(jnp.ones((1, 2)), None))
     with pytest.raises(ValueError, match=r"`word` must have shape .* but it has shape \(\)\.$"):
         model.vectors(jnp.array(1), None)
+
+
+@pytest.mark.parametrize("shape", [(3, 4), (3,)])
+def test_there_are_as_many_symbols_a_step_as_the_model_reads(untyped, shape):
+    text = (
+        "Model: `inputs` must have shape (*batch, T, S) with S = symbols = 3, "
+        f"but they have shape {shape}"
+    )
+    refuses(ValueError, text, lambda: build(symbols=3).vectors(np.zeros(shape, int), None))
+
+
+def test_each_of_several_symbols_is_in_range():
+    text = "Model: `inputs` must lie in [0, vocab_size) = [0, 5), but they range from 5 to 5"
+    refuses(ValueError, text, lambda: build(symbols=2).vectors(np.array([[[0, 5]]]), None))
+    text = "Model: `symbols` must be a positive integer, but it is 0"
+    refuses(ValueError, text, lambda: build(symbols=0))
 
 
 @pytest.mark.parametrize("shape", [(3, 4), (2,)])

@@ -21,6 +21,7 @@ from jaxseq.recipes.classification import Config
 SMALL = Config(
     **{"cell": "elman", "embed_size": 2, "hidden_size": 2, "num_layers": 1, "pooling": "mean"},
     **{"batch_size": 8, "epochs": 1, "hold_out": 4, "dropout": 0.0, "crop": 0, "noise": 0.0},
+    ngrams=1,
 )
 
 
@@ -144,7 +145,7 @@ def test_texts_are_read_by_word_and_cut_to_random_pieces(tmp_path):
     path = write(
         tmp_path / "a.tsv", [(f"{text}{n}", label) for n, (text, label) in enumerate(rows)]
     )
-    changes = {"units": "words", "min_count": 2, "crop": 5, "label_smoothing": 0.1, "hold_out": 3}
+    changes = {"units": "words", "min_count": 2, "crop": 5, "hold_out": 3, "ngrams": 2}
     out = tmp_path / "run"
     report = classification.train(dataclasses.replace(SMALL, data=path, out=out, **changes))
     assert (out / "prefixes.png").stat().st_size > 0

@@ -17,12 +17,14 @@ from jaxseq._checks import InputError
 from jaxseq.recipes._classification_config import Config, resolved
 from jaxseq.recipes._classification_data import Example, Parts
 from jaxseq.recipes._classification_model import (
+    HASHES,
     _disturb,
     _hide,
     assessor,
     batches_of,
     build,
     built_for,
+    grams,
     load,
     log_probs,
     make_loss,
@@ -32,6 +34,7 @@ from jaxseq.recipes._classification_model import (
 SMALL = {
     **{"cell": "gru", "embed_size": 2, "hidden_size": 3, "num_layers": 1, "pooling": "mean+max"},
     **{"dropout": 0.0, "symbol_dropout": 0.0, "noise": 0.0, "label_smoothing": 0.0, "crop": 0},
+    "ngrams": 1,
 }
 TEXT = resolved(Config(max_length=6, **SMALL), "text")
 ROWS = [Example("abba", "x"), Example("cab", "y"), Example("bcbcbc", "y"), Example("a", "z")]
@@ -92,6 +95,36 @@ def test_the_vocabulary_is_that_of_training(units):
     model = built_for(config, Parts(rows, [Example("new", "x")], []))
     known = {"characters": {"\ufffd", "a", "b"}, "words": {"\ufffd", "ab"}}[units]
     assert model.labels == ("x", "y") and {*model.vocabulary.symbols} == known
+
+
+def test_the_same_runs_of_symbols_have_the_same_numbers():
+    tokens = np.random.default_rng(0).integers(0, 6, (40, 50)).astype(np.int32)
+    found = np.asarray(grams(jnp.asarray(tokens), 6, 3))
+    np.testing.assert_array_equal(found[..., 0], tokens)
+    for order in (2, 3):
+        numbers, begin = {}, 6 + (order - 2) * HASHES
+        assert begin <= found[..., order - 1].min()
+        assert found[..., order - 1].max() < begin + HASHES
+        for row, line in zip(tokens.tolist(), found[..., order - 1].tolist(), strict=True):
+            marked = [-1] * (order - 1) + row  # a beginning is a symbol of its own
+            for step, number in enumerate(line):
+                numbers.setdefault(tuple(marked[step : step + order]), set()).add(number)
+        assert all(len(some) == 1 for some in numbers.values())
+        shared = len(numbers) - len(set().union(*numbers.values()))
+        assert shared <= 0.05 * len(numbers)
+
+
+def test_what_comes_after_a_text_is_in_none_of_its_runs():
+    one, other = (grams(jnp.array([[1, 2, 3, after]]), 6, 3)[0, :3] for after in (0, 5))
+    np.testing.assert_array_equal(one, other)
+
+
+def test_a_model_of_runs_reads_texts_of_any_length():
+    config = dataclasses.replace(TEXT, ngrams=3)
+    model = built_for(config, Parts(ROWS, [], []))
+    together = log_probs(model, ["a", "abba", "bcbcbc"])
+    for row, value in zip(together, ["a", "abba", "bcbcbc"], strict=True):
+        np.testing.assert_allclose(row, log_probs(model, [value])[0], atol=1e-5)
 
 
 def test_the_kind_is_what_it_reads(model, of_series):

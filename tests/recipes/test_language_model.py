@@ -83,6 +83,18 @@ def test_evaluating_without_a_text_repeats_the_report(copy):
     assert json.loads(written.read_text()) == found
 
 
+def test_another_text_can_choose_the_weights(tmp_path):
+    for name, seed in (("train.txt", 1), ("valid.txt", 2)):
+        (tmp_path / name).write_text(tiny.prose(200, seed=seed))
+    words = tiny.train(tmp_path / "train.txt", tmp_path / "run", "--steps", "2")
+    assert tiny.main([*words, "--valid", str(tmp_path / "valid.txt")]) == 0
+    report = json.loads((tmp_path / "run" / "report.json").read_text())
+    characters = len((tmp_path / "valid.txt").read_text()) - 1
+    assert "test" not in report and report["valid"]["characters"] == characters
+    found = language_model.evaluate(tmp_path / "run")
+    assert found.items() >= report["valid"].items()
+
+
 def test_a_run_by_words_reports_what_it_does_not_know(run, tmp_path):
     (tmp_path / "a.txt").write_text(run.text.read_text() + "once-upon-a-time")
     config = Config(

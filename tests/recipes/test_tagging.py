@@ -26,6 +26,7 @@ from jaxseq.recipes.tagging import Config
 SMALL = Config(
     **{"cell": "elman", "embed_size": 2, "hidden_size": 2, "num_layers": 1, "spelling": False},
     **{"batch_size": 8, "epochs": 1, "hold_out": 4, "dropout": 0.0, "output": "softmax"},
+    affixes=0,
 )
 
 

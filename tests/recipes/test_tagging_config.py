@@ -68,6 +68,8 @@ def test_the_scheme_is_that_of_the_prefixes(labels, scheme):
     ("name", "value", "problem"),
     [
         ("hold_out", 1, "0, or at least 2, but it is 1"),
+        ("affixes", -1, "at least 0, but it is -1"),
+        ("max_letters", 0, "at least 1, but it is 0"),
         ("word_dropout", 1.0, r"in \[0, 1\), but it is 1\.0"),
         ("word_dropout", math.nan, r"in \[0, 1\), but it is nan"),
     ],

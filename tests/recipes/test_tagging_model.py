@@ -27,14 +27,17 @@ from jaxseq.recipes._tagging_model import (
     folded,
     known_words,
     label_words,
+    letters_at,
     load,
     make_loss,
     page_of,
+    symbols_of,
 )
 
 SMALL = {
     **{"cell": "gru", "embed_size": 2, "hidden_size": 2, "num_layers": 1, "min_count": 1},
     **{"char_embed_size": 2, "char_hidden_size": 2, "dropout": 0.0, "word_dropout": 0.0},
+    **{"affixes": 0, "max_letters": 20},
 }
 ROWS = [
     [Token("7", "O"), Token("Elm", "B-X"), Token("St.", "I-X")],
@@ -81,6 +84,25 @@ def test_a_step_has_its_tag_and_the_number_of_its_word(model):
     assert steps.dtype == np.int32 and len(steps) == 3
     assert [model.labels[tag] if tag >= 0 else None for tag in steps[:, TAG]] == ["I-X", None, "O"]
     assert steps[:, WORD].tolist() == [model.words["elm"], model.words["0"], 0]
+
+
+def test_beginnings_and_endings_shape_and_what_is_around_are_symbols_of_a_word():
+    symbols = symbols_of(config(affixes=2))
+    assert symbols("(StE9.,") == [
+        *("ste0", "shape (XxX0.,", "around ( .,"),
+        *("1 s", "2 st", "0 1", "e0 2"),
+    ]
+    for word in ("", "a", "...", "서울시"):
+        assert WORD + len(symbols(word)) == letters_at(config(affixes=2))
+    assert symbols_of(config())("St.") == ["st"] and letters_at(config()) == WORD + 1
+
+
+def test_affixes_tell_words_apart_that_have_no_number():
+    model = built_for(config(affixes=2, min_count=2, spelling=False), [*ROWS, *ROWS[1:2]])
+    one, same, other = model.encode([[Token(word, "O")] for word in ("Oaks", "Oakes", "9,")])
+    assert one[0, WORD] == other[0, WORD] == 0
+    assert (one == same).all() and (one != other).any()
+    assert label_words(model, [["Oaks", "9,"], ["Elm"]])[1] == label_words(model, [["Elm"]])[0]
 
 
 def test_rare_words_have_no_number_but_are_spelt():

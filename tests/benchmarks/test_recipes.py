@@ -1,0 +1,139 @@
+"""What the recipes reach, as a table: its figures from reports, its rows, its place in a page."""
+
+import json
+import statistics
+
+import pytest
+import recipes
+
+REPORT = {
+    "test": {"accuracy": 0.87654, "span_f1": 0.9, "by_label": {"SPACE": {"f1": 0.96789}}},
+    "others": {
+        "test": {
+            "naive Bayes of character 1-3-grams": {"accuracy": 0.7057},
+            "the largest class": {"accuracy": 0.1},
+        }
+    },
+    "versions": {"jax": "1.2"},
+    "device": "cpu",
+}
+
+
+def recipe_of(data):
+    return next(recipe for recipe in recipes.RECIPES if recipe.data == data)
+
+
+def row(value=87.65, seeds=(87.65, 87.95, 88.1), seconds=150.0, machine="a machine"):
+    others = {"naive Bayes": 70.57, "HMM": 9.0}
+    page = {"value": value, "seeds": list(seeds), "seconds": seconds, "others": others}
+    return page | {"machine": machine}
+
+
+def test_figures_are_in_per_cent_and_beside_them_those_worth_a_word():
+    found = recipes.figures(recipe_of("names"), REPORT)
+    assert found == {
+        "value": 87.65,
+        "others": {"naive Bayes": 70.57},
+        "versions": {"jax": "1.2"},
+        "device": "cpu",
+    }
+
+
+def test_a_figure_may_stand_deep_in_a_report():
+    assert recipes.percent(REPORT["test"], ("by_label", "SPACE", "f1")) == 96.79
+    assert recipe_of("korean_spacing").path == ("by_label", "SPACE", "f1")
+    with pytest.raises(KeyError):
+        recipes.percent(REPORT["test"], ("by_label", "NONE", "f1"))
+
+
+def test_a_run_is_the_command_line_with_its_default_settings(tmp_path):
+    words = recipes.command(recipe_of("usaddress"), 2, tmp_path)
+    assert words[1:] == [
+        *("-m", "jaxseq", "train", "tagging", "--data", "usaddress", "--seed", "2"),
+        *("--out", str(tmp_path)),
+    ]
+
+
+def test_a_run_that_is_there_is_not_run_again(tmp_path, monkeypatch):
+    recipe = recipe_of("names")
+    (tmp_path / "names-0").mkdir()
+    (tmp_path / "names-0" / "told.json").write_text(json.dumps(row(seconds=400.0)))
+    monkeypatch.setattr(recipes.subprocess, "run", None)
+    assert recipes.run(recipe, 0, tmp_path)["value"] == 87.65
+    assert recipes.measure(recipe, tmp_path)["seeds"] == [87.65]  # too long to be repeated
+
+
+def test_a_run_that_is_not_there_is_run_from_the_beginning(tmp_path, monkeypatch):
+    recipe, commands = recipe_of("names"), []
+
+    def run(words, *, check):
+        out = tmp_path / words[-1]
+        commands.append(words)
+        assert check and not (out / "half a run").exists()
+        out.mkdir(exist_ok=True)
+        (out / "report.json").write_text(json.dumps(REPORT))
+
+    (tmp_path / "names-0").mkdir()
+    (tmp_path / "names-0" / "half a run").touch()
+    monkeypatch.setattr(recipes.subprocess, "run", run)
+    found = recipes.measure(recipe, tmp_path)
+    assert found["value"] == 87.65 and found["seeds"] == [87.65] * 3 and found["seconds"] >= 0
+    assert [words[-1] for words in commands] == [str(tmp_path / f"names-{n}") for n in range(3)]
+
+
+def test_the_table_has_a_row_for_each_recipe_that_was_run():
+    text = recipes.table({"udhr": row(seeds=[87.65]), "names": row()}, "en")
+    lines = text.split("\n")
+    assert lines[0].startswith("| data | measure on the test part | this model |")
+    assert {line.count("|") for line in lines[:4]} == {7}
+    spread = f"{statistics.mean((87.65, 87.95, 88.1)):.2f} ± 0.23"
+    assert lines[2] == (
+        "| names, 21 languages: `classification`, `names` | accuracy | **87.65** | "
+        f"{spread} | naive Bayes 70.57; HMM 9.00 | 2.5 min |"
+    )
+    assert "`udhr` | accuracy | **87.65** | – |" in lines[3]
+    assert lines[4] == "" and "mean ± standard deviation" in text and text.endswith("a machine.")
+
+
+def test_the_korean_table_has_the_same_figures():
+    found = {"korean_spacing": row(), "usaddress": row(machine="another one")}
+    english, korean = (recipes.table(found, language) for language in ("en", "ko"))
+    assert "| 한국어 띄어쓰기: `tagging`, `korean_spacing` | 공백 F1 | **87.65** |" in korean
+    assert "미국 주소" in korean and "구간 F1" in korean and "this model" not in korean
+    assert english.count("\n") == korean.count("\n")
+    for text in (english, korean):
+        assert "a machine, another one" in text
+
+
+def test_every_recipe_has_its_words_in_both_languages():
+    for recipe in recipes.RECIPES:
+        assert recipe.title.keys() == recipe.measure.keys() == recipes.WORDS.keys()
+    assert len({recipe.data for recipe in recipes.RECIPES}) == len(recipes.RECIPES)
+    assert len(recipes.WORDS["en"]["head"]) == len(recipes.WORDS["ko"]["head"]) == 6
+
+
+def test_a_page_keeps_all_but_what_stands_between_the_comments(tmp_path):
+    page = tmp_path / "README.ko.md"
+    page.write_text(f"# 제목\n\n{recipes.BEGIN}\nold\n{recipes.END}\n\nend\n", encoding="utf-8")
+    for text in ("new", "newer"):
+        recipes.replace(page, text)
+        expected = f"# 제목\n\n{recipes.BEGIN}\n\n{text}\n\n{recipes.END}\n\nend\n"
+        assert page.read_text(encoding="utf-8") == expected
+
+
+def test_a_page_without_the_comments_is_left_alone(tmp_path):
+    page = tmp_path / "README.md"
+    page.write_text("# title\n")
+    with pytest.raises(ValueError, match="not enough values to unpack"):
+        recipes.replace(page, "new")
+    assert page.read_text() == "# title\n"
+
+
+def test_the_table_alone_is_told_without_a_run(tmp_path, monkeypatch, capsys):
+    results, page = tmp_path / "recipes.json", tmp_path / "README.ko.md"
+    results.write_text(json.dumps({"names": row()}))
+    page.write_text(recipes.BEGIN + recipes.END)
+    monkeypatch.setattr(recipes.subprocess, "run", None)
+    recipes.main(recipes.Options(only_table=True, results=results, write=(page,)))
+    assert recipes.table({"names": row()}, "ko") in page.read_text()
+    assert capsys.readouterr().out == recipes.table({"names": row()}, "en") + "\n"
