@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import tyro
 
 from jaxseq._checks import InputError, error, is_ours
-from jaxseq.recipes import classification, language_model, tagging
+from jaxseq.recipes import classification, language_model, memory, tagging
 from jaxseq.recipes._directory import evaluation_directory, task_of
 
 FAILED = 1
@@ -30,8 +30,9 @@ def train(task: str, config: Any) -> int:
         )
         return INTERRUPTED
     print(recipe.summary(report))
-    took = report["training"]
-    print(f"trained for {took['steps']} steps in {took['seconds']:.0f} s; written to {config.out}:")
+    took = report.get("training", report)
+    steps = f" for {took['steps']} steps" if "steps" in took else ""
+    print(f"trained{steps} in {took['seconds']:.0f} s; written to {config.out}:")
     for path in sorted(config.out.iterdir()):
         if not path.name.startswith("."):
             print(f"  {path}")
@@ -109,7 +110,7 @@ def generate(
 
 
 TASKS: dict[str, Any] = {
-    recipe.TASK: recipe for recipe in (language_model, classification, tagging)
+    recipe.TASK: recipe for recipe in (language_model, classification, tagging, memory)
 }
 VERBS = {"evaluate": evaluate, "predict": predict, "generate": generate}
 

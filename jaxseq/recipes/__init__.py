@@ -2,12 +2,13 @@
 
 :mod:`jaxseq.recipes.language_model` trains a recurrent language model on a text,
 :mod:`jaxseq.recipes.classification` a classifier of texts or series,
-:mod:`jaxseq.recipes.tagging` a tagger of words or characters, and
-:mod:`jaxseq.recipes.address_crf` a conditional random field on labelled addresses. What a report
+:mod:`jaxseq.recipes.tagging` a tagger of words or characters, :mod:`jaxseq.recipes.memory` networks
+that are to remember, and :mod:`jaxseq.recipes.address_crf` a conditional random field on labelled
+addresses. What a report
 compares with is public too: :func:`witten_bell_bits` and :func:`xz_bits`.
 """
 
-from jaxseq.recipes import address_crf, classification, language_model, tagging
+from jaxseq.recipes import address_crf, classification, language_model, memory, tagging
 from jaxseq.recipes._baselines import XzBits, witten_bell_bits, xz_bits
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "address_crf",
     "classification",
     "language_model",
+    "memory",
     "tagging",
     "witten_bell_bits",
     "xz_bits",

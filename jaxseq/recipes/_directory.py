@@ -234,5 +234,7 @@ def _fits(value: Any, hint: Any) -> bool:
         return any(_fits(value, part) for part in typing.get_args(hint))
     if origin is typing.Literal:
         return value in typing.get_args(hint)
+    if hint is Any:
+        return True
     kinds = {float: (int, float), Path: (str,)}.get(hint, (hint,))
     return type(value) in kinds

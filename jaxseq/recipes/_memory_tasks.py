@@ -41,6 +41,7 @@ class Task(NamedTuple):
       title: what it is called in reports.
       inputs: I.
       outputs: how many numbers the network gives at each step.
+      sequence: ``(length) -> int``: how many steps a sequence of that T has.
       draw: ``(rng, rows, length) -> Examples``.
       loss: ``(outputs [B, T, O], targets) -> SumCount``: what training makes small.
       error: the same, of what decides whether the task is solved.
@@ -57,6 +58,7 @@ class Task(NamedTuple):
     title: str
     inputs: int
     outputs: int
+    sequence: Callable[[int], int]
     draw: Callable[[np.random.Generator, int, int], Examples]
     loss: Callable[[Any, Any], SumCount]
     error: Callable[[Any, Any], SumCount]
@@ -117,7 +119,7 @@ def copy_memory(rng: np.random.Generator, rows: int, length: int) -> Examples:
       >>> import numpy as np
       >>> inputs, targets = copy_memory(np.random.default_rng(0), 1, 3)
       >>> inputs[0, 8:14].argmax(-1).tolist(), targets[0, 8:14].tolist()
-      ([0, 6, 8, 8, 9, 8], [8, 8, 8, 8, 8, 6])
+      ([1, 6, 8, 8, 9, 8], [8, 8, 8, 8, 8, 6])
 
     References:
       Hochreiter and Schmidhuber, "Long Short-Term Memory", 1997; in this form Arjovsky, Shah and
@@ -156,6 +158,7 @@ TASKS = {
         title="adding problem",
         inputs=2,
         outputs=1,
+        sequence=lambda length: length,
         draw=adding,
         loss=squared_error,
         error=squared_error,
@@ -168,6 +171,7 @@ TASKS = {
         title="copy memory",
         inputs=SYMBOLS + 2,
         outputs=SYMBOLS + 1,
+        sequence=lambda length: length + 2 * RECALLED,
         draw=copy_memory,
         loss=cross_entropy,
         error=not_recalled,

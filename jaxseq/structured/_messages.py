@@ -48,7 +48,7 @@ def where_valid(valid: Array | None, new: PyTree, old: PyTree) -> PyTree:
 
 
 def forward_messages(
-    step: Callable[[Any, Any], Any], first: Any, xs: PyTree, valid: Array | None
+    step: Callable[[Any, Any], Any], first: Any, xs: PyTree, valid: Array | None, *, unroll: int = 1
 ) -> Any:
     """Returns every message, ``[T, B, ...]``: ``m[0] = first``, ``m[t] = step(m[t-1], xs[t-1])``.
 
@@ -57,6 +57,7 @@ def forward_messages(
       first: ``[B, ...]``.
       xs: what the T-1 steps after the first read.
       valid: ``[T, B]``, or None.
+      unroll: how many steps share one turn of the loop.
     """
 
     # Kept for the backward pass: the messages, and nothing of what a step makes on its way.
@@ -66,7 +67,8 @@ def forward_messages(
         message = where_valid(valid, step(message, x), message)
         return message, message
 
-    after = jax.lax.scan(body, first, (xs, None if valid is None else valid[1:]))[1]
+    xs = (xs, None if valid is None else valid[1:])
+    after = jax.lax.scan(body, first, xs, unroll=unroll)[1]
     return jax.tree.map(lambda one, rest: jnp.concatenate([one[None], rest]), first, after)
 
 
@@ -104,7 +106,10 @@ def forward(chain: Chain, semiring: Semiring) -> Array:
         return vecmat(semiring, message, matrix) + emission
 
     xs = (chain.transition if chain.varies else None, chain.emission[1:])
-    return forward_messages(step, chain.emission[0], xs, chain.valid)
+    # On a CPU so small a loop ran twice as fast by fours, and a larger one no faster or slower.
+    steps, rows, size = chain.emission.shape
+    unroll = 4 if steps >= 64 and rows * size <= 4 else 1
+    return forward_messages(step, chain.emission[0], xs, chain.valid, unroll=unroll)
 
 
 def backward(chain: Chain, semiring: Semiring) -> Array:

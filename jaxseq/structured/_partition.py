@@ -8,18 +8,18 @@ import jax.numpy as jnp
 
 from jaxseq._types import Array
 from jaxseq.structured import _messages
+from jaxseq.structured._backend import choose
 from jaxseq.structured._blocks import filter_blocks, smooth_blocks
+from jaxseq.structured._groups import even, log_total
 from jaxseq.structured._messages import Chain
 from jaxseq.structured._scaled import (
     Filtered,
     Scaled,
     Smoothed,
-    dense,
     filter_sequential,
     log_arrival,
     log_filtered,
     log_scale,
-    nothing_lost,
     scale,
     smooth_sequential,
     trusted,
@@ -106,22 +106,26 @@ def messages_backward(scaled: Scaled, filtered: Filtered, backend: str) -> Smoot
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
 def _log_partition(backend: str, chain: Chain) -> Array:
-    """Returns the log of the sum over all paths, ``[B]``; -inf where none is allowed."""
-    if backend == "reference":
+    """Returns the log of the sum over all paths, ``[B]``; -inf where none is allowed.
+
+    Args:
+      backend: also ``"auto"``: the sum alone and its gradient may want different ones.
+      chain: the chain.
+    """
+    chosen = choose(backend, chain, alone=True)
+    if chosen == "reference":
         return exact_log_partition(chain)
-    scaled = scale(chain)
 
-    def plain() -> Array:
-        return log_scale(scaled, messages_forward(scaled, backend)).sum(0)
-
-    def checked() -> Array:
-        messages = messages_forward(scaled, backend)
-        trust = nothing_lost(chain, scaled, messages)
+    def with_messages() -> Array:
+        scaled = scale(chain)
+        messages = messages_forward(scaled, choose(backend, chain))
         log_z = log_scale(scaled, messages).sum(0)
+        trust = trusted(chain, scaled, messages)
         return jax.lax.cond(trust, lambda: log_z, lambda: exact_log_partition(chain))
 
-    # Two loops to compile: one that is checked must keep its messages, and this one need not.
-    return jax.lax.cond(dense(chain), plain, checked)
+    if chosen == "associative":
+        return with_messages()
+    return jax.lax.cond(even(chain), lambda: log_total(chain), with_messages)
 
 
 @_log_partition.defjvp
@@ -143,6 +147,7 @@ def log_partition_jvp(
         return jax.jvp(of, arrays, (d_transition, d_emission))[1]
 
     d_arrays = (d_chain.transition, d_chain.emission)
+    backend = choose(backend, chain)
     if backend == "reference":
         return exact_log_partition(chain), exact(*d_arrays)
     scaled = scale(chain)

@@ -16,7 +16,7 @@ from jaxseq.structured._semiring import LOG
 
 
 class Plan(NamedTuple):
-    """What the sum over all paths of a chain would run on.
+    """What the sum over all paths of a chain, with its gradient, would run on.
 
     Attributes:
       backend: ``"sequential"``, ``"associative"`` or ``"reference"``.
@@ -56,13 +56,13 @@ def plan(
     lengths: Lengths | None = None,
     backend: str = "auto",
 ) -> Plan:
-    """Says what a sum over all paths would run on, with such arguments: nothing is run.
+    """Says what a sum over all paths and its gradient would run on: nothing is run.
 
-    So do the posterior and the gradient. The best path goes step by step on a CPU. In one case
-    more is done than the plan says: where some transitions are forbidden, and some state comes so
-    close to impossible that its probability falls below the smallest float, the messages are made
-    again in logarithms, K * K exponentials a step. That is decided when the values are there, for
-    the batch at once.
+    So does the posterior. On a CPU the best path goes step by step, and so does a sum that is
+    wanted without its gradient, which then keeps no message. In one case more is done than the plan
+    says: where some transitions are forbidden, and some state comes so close to impossible that its
+    probability falls below the smallest float, the messages are made again in logarithms, K * K
+    exponentials a step. That is decided when the values are there, for the batch at once.
 
     Args:
       emissions: ``[*batch, T, K]``, or ``log_obs``.

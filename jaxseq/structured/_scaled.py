@@ -75,7 +75,7 @@ class Smoothed(NamedTuple):
     arrival: Array
 
 
-def _largest(x: Array, axis: int | tuple[int, ...]) -> Array:
+def largest(x: Array, axis: int | tuple[int, ...]) -> Array:
     """Returns what to divide by: it changes no result, so it needs no derivative."""
     shift = jax.lax.stop_gradient(jnp.max(x, axis))
     return jnp.where(jnp.isfinite(shift), shift, 0)
@@ -83,8 +83,8 @@ def _largest(x: Array, axis: int | tuple[int, ...]) -> Array:
 
 def scale(chain: Chain) -> Scaled:
     """Returns a chain in probabilities."""
-    shift = _largest(chain.emission, -1)
-    steep = _largest(chain.transition, (-2, -1))
+    shift = largest(chain.emission, -1)
+    steep = largest(chain.transition, (-2, -1))
     return Scaled(
         jnp.exp(chain.transition - steep[..., None, None]),
         jnp.exp(chain.emission - shift[..., None]),

@@ -24,6 +24,8 @@ def test_on_a_cpu_long_and_narrow_chains_run_in_blocks():
     assert decide("auto", 20_000, 64, 3, LOG, "cpu")[0] == "sequential"
     chain = Chain(jnp.zeros((5, 5)), jnp.zeros(LONG), None)
     assert choose("auto", chain) == "associative"
+    assert choose("auto", chain, alone=True) == "sequential"
+    assert choose("associative", chain, alone=True) == "associative"
 
 
 def test_elsewhere_all_but_short_chains_do():

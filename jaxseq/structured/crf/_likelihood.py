@@ -5,7 +5,6 @@ from jaxtyping import Float
 
 from jaxseq._types import Array, Lengths
 from jaxseq.structured._arguments import Problem
-from jaxseq.structured._backend import choose
 from jaxseq.structured._partition import log_partition as partition_of
 from jaxseq.structured.crf._arguments import (
     Emissions,
@@ -66,7 +65,7 @@ def log_partition(
     p = crf_problem(
         "log_partition", emissions, transitions, initial, final, allowed, lengths, backend
     )
-    return p.rows(jnp.where(p.some, partition_of(choose(backend, p.chain), p.chain), 0))
+    return p.rows(jnp.where(p.some, partition_of(backend, p.chain), 0))
 
 
 def score(
@@ -154,7 +153,7 @@ def log_likelihood(
     name = "log_likelihood"
     p = crf_problem(name, emissions, transitions, initial, final, allowed, lengths, backend)
     path = path_score(p, check_tags(name, tags, p))
-    log_z = partition_of(choose(backend, p.chain), p.chain)
+    log_z = partition_of(backend, p.chain)
     possible = p.some & (path != -jnp.inf)
     nats = jnp.where(possible, path, 0) - jnp.where(possible, log_z, 0)
     return p.rows(jnp.where(p.some & ~possible, -jnp.inf, nats))

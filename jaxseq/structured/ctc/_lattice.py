@@ -20,8 +20,9 @@ class Lattice(NamedTuple):
     """The band of one batch.
 
     Attributes:
-      emission: ``[T, S, B]``, float32 or better: the log-probability of a state's symbol; 0 in the
-        pads, and -inf in states behind a row's last one.
+      emission: ``[T, S, B]``, float32 or better: the log-probability of a state's symbol, and -inf
+        in states behind a row's last one. In the pads 0 for blanks and -inf for labels: what is in
+        a blank stays there, and what is in the last label comes to the blank after it.
       skip: ``[S, B]`` bool: whether a state can be entered from two states before it.
       last: ``[B]``, a row's last state; a path ends there or one before.
       valid: ``[T, B]`` bool.
@@ -62,26 +63,26 @@ def build(
       blank: in 0..V-1.
     """
     rows, count = labels.shape
-    chosen = _choose(log_probs, jnp.pad(labels, ((0, 0), (1, 0)), constant_values=blank))
+    chosen = choose(log_probs, labels, blank)
     chosen = chosen.astype(accumulator(chosen.dtype))
-    steps = chosen.shape[0]
-    blanks = jnp.broadcast_to(chosen[:, :1], (steps, count + 1, rows))
-    emission = _interleave(blanks, chosen[:, 1:], axis=1)
-    valid = valid_steps(lengths, steps)
+    valid = valid_steps(lengths, chosen.shape[0])
+    blanks = jnp.where(valid[:, None], chosen[:, :1], 0)
+    present = jnp.arange(count, dtype=jnp.int32)[:, None] < label_lengths[None]
+    chosen = jnp.where(valid[:, None] & present[None], chosen[:, 1:], -jnp.inf)
+    blanks = jnp.broadcast_to(blanks, (chosen.shape[0], count + 1, rows))
+    emission = _interleave(blanks, chosen, axis=1)
     last = 2 * label_lengths
-    reached = jnp.arange(2 * count + 1, dtype=jnp.int32)[:, None] <= last[None]
-    emission = jnp.where(valid[:, None], emission, 0)
-    emission = jnp.where(reached[None], emission, -jnp.inf)
     differs = jnp.pad(labels[:, 1:] != labels[:, :-1], ((0, 0), (1, 0)))[:, :count].T
     skip = _interleave(jnp.zeros((count + 1, rows), bool), differs, axis=0)
     return Lattice(emission, skip, last, valid)
 
 
-def _choose(log_probs: Array, symbols: Array) -> Array:
-    """Returns ``[B, T, V]`` at symbols ``[B, N]``, as ``[T, N, B]``.
+def choose(log_probs: Array, labels: Array, blank: int) -> Array:
+    """Returns ``[B, T, V]`` at the blank, and then at labels ``[B, N]``, as ``[T, N + 1, B]``.
 
-    Each symbol of each row is one window of T numbers, so the gradient adds B * N windows.
+    Each symbol of each row is one window of T numbers, so the gradient adds B * (N + 1) windows.
     """
+    symbols = jnp.pad(labels, ((0, 0), (1, 0)), constant_values=blank)
 
     def row(log_probs: Array, symbols: Array) -> Array:
         return log_probs.at[:, symbols].get(mode="promise_in_bounds")
@@ -114,7 +115,15 @@ def predecessors(message: Array, skip: Array) -> tuple[Array, Array, Array]:
         makes vector instructions for some B only, and up to five times slower code for others.
       skip: ``[S, B]``.
     """
-    rows = skip.shape[1]
-    before = jnp.pad(message, (2 * rows, 0), constant_values=-jnp.inf)
-    leap = jnp.where(skip.reshape(-1), before[: message.size], -jnp.inf)
-    return message, before[rows : rows + message.size], leap
+    leap = jnp.where(skip.reshape(-1), _shifted(message, 2 * skip.shape[1]), -jnp.inf)
+    return message, _shifted(message, skip.shape[1]), leap
+
+
+def _shifted(message: Array, count: int) -> Array:
+    """Returns a vector moved on by so many places, -inf in those before.
+
+    One shift for each use: a padded vector of which two parts are read is made apart, in a loop
+    that took as long as the rest of a step.
+    """
+    count = min(count, message.size)
+    return jnp.pad(message[: message.size - count], (count, 0), constant_values=-jnp.inf)

@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float, Integer
 from jaxseq._checks import error
 from jaxseq._types import Array, ArrayLike, Lengths
 from jaxseq.structured.ctc._arguments import check_frames, check_labels
-from jaxseq.structured.ctc._lattice import build, repeats
+from jaxseq.structured.ctc._lattice import repeats
 from jaxseq.structured.ctc._partition import log_partition
 
 
@@ -117,7 +117,7 @@ def _loss(
     blank: int,
     zero: bool,
 ) -> tuple[Array, Array]:
-    log_z = log_partition(build(log_probs, lengths, labels, label_lengths, blank))
+    log_z = log_partition(blank, log_probs, lengths, labels, label_lengths)
     missing = lengths < label_lengths + repeats(labels, label_lengths)
     possible = (log_z != -jnp.inf) & ~missing
     nats = -jnp.where(possible, log_z, 0)

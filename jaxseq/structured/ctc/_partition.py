@@ -1,11 +1,15 @@
 """The sum over all alignments, in logarithms throughout, and the posterior that is its gradient."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 
 from jaxseq._types import Array
-from jaxseq.structured._semiring import log, logsumexp
-from jaxseq.structured.ctc._lattice import Lattice, predecessors
+from jaxseq.structured._semiring import logsumexp
+from jaxseq.structured.ctc._lattice import Lattice, build, choose, predecessors
+
+BLOCK = 32
 
 
 def _level(x: Array, axis: int) -> Array:
@@ -17,60 +21,72 @@ def _level(x: Array, axis: int) -> Array:
 def advance(message: Array, skip: Array) -> Array:
     """Returns the sums over the ways into each state, ``[S * R]``."""
     stay, step, leap = predecessors(message, skip)
-    level = jax.lax.stop_gradient(jnp.maximum(jnp.maximum(stay, step), leap))
-    level = jnp.where(level == -jnp.inf, 0, level)
-    return log(jnp.exp(stay - level) + jnp.exp(step - level) + jnp.exp(leap - level)) + level
+    high, low = jnp.maximum(stay, step), jnp.minimum(stay, step)
+    top, middle = jnp.maximum(high, leap), jnp.minimum(high, leap)
+    level = jnp.maximum(top, jnp.finfo(top.dtype).min)  # where all are -inf, so is the sum
+    return top + jnp.log(1 + jnp.exp(middle - level) + jnp.exp(low - level))
 
 
-def run(emission: Array, skip: Array, valid: Array, first: Array, *, keep: bool) -> tuple:
-    """Returns the message after each step, and what was taken from it, step by step.
+def lowered(message: Array, rows: int) -> tuple[Array, Array]:
+    """Returns a message ``[S * R]`` brought to where its largest entry is 0, and what was taken.
 
-    A message is kept at a height where its largest entry is 0, so that in float32 the entries
-    which matter have all their digits, however long the sequence is.
-
-    Args:
-      emission: ``[T, S, R]``.
-      skip: ``[S, R]``.
-      valid: ``[T, R]``; through the others a message stands still.
-      first: ``[S, R]``, the message before the first step.
-      keep: whether all messages are wanted.
-
-    Returns:
-      The last message, all messages ``[T, S, R]`` or None, and the heights ``[T, R]``.
+    In float32 the entries which matter then have all their digits, however long the sequence is.
     """
-    states = first.shape[0]
-
-    @jax.checkpoint
-    def body(message: Array, x: tuple[Array, Array]) -> tuple[Array, tuple[Array | None, Array]]:
-        emission, valid = x
-        after = advance(message, skip) + emission.reshape(-1)
-        height = _level(after.reshape(first.shape), 0)
-        after = after - jnp.tile(height, states)
-        message = jnp.where(jnp.tile(valid, states), after, message)
-        return message, (message if keep else None, jnp.where(valid, height, 0))
-
-    last, (messages, heights) = jax.lax.scan(body, first.reshape(-1), (emission, valid))
-    return last.reshape(first.shape), messages.reshape(emission.shape) if keep else None, heights
+    height = _level(message.reshape(-1, rows), 0)
+    return message - jnp.tile(height, message.size // rows), height
 
 
-def total(lattice: Lattice, last: Array, heights: Array) -> Array:
+def total(lattice: Lattice, last: Array, height: Array) -> Array:
     """Returns the log of the sum over all paths, ``[B]``, from the message after the last step."""
-    return logsumexp(jnp.where(lattice.ends, last, -jnp.inf), 0) + heights.sum(0)
+    last = last.reshape(lattice.skip.shape)
+    return logsumexp(jnp.where(lattice.ends, last, -jnp.inf), 0) + height
 
 
-@jax.custom_jvp
-def log_partition(lattice: Lattice) -> Array:
-    """Returns the log of the sum over all paths, ``[B]``; -inf where there is none."""
-    first = lattice.at(jnp.zeros_like(lattice.last))
-    last, _, heights = run(lattice.emission, lattice.skip, lattice.valid, first, keep=False)
-    return total(lattice, last, heights)
+@functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
+def log_partition(
+    blank: int, log_probs: Array, lengths: Array, labels: Array, label_lengths: Array
+) -> Array:
+    """Returns the log of the sum over all paths, ``[B]``; -inf where there is none.
+
+    The band is made for one block of steps after the other: of the whole of it, it would be the
+    largest array but for ``log_probs``.
+    """
+
+    def block(carry: tuple[Array, Array], start: Array | int, size: int) -> tuple[Array, Array]:
+        message, height = carry
+        piece = jax.lax.dynamic_slice_in_dim(log_probs, start, size, axis=1)
+        band = build(piece, lengths - start, labels, label_lengths, blank)
+
+        def body(message: Array, emission: Array) -> tuple[Array, None]:
+            return advance(message, band.skip) + emission, None
+
+        message = jax.lax.scan(body, message, band.emission.reshape(size, -1))[0]
+        message, taken = lowered(message, band.last.size)
+        return message, height + taken
+
+    band = build(log_probs[:, :0], lengths, labels, label_lengths, blank)
+    first = band.at(jnp.zeros_like(band.last))
+    carry = (first.reshape(-1), jnp.zeros_like(first[0]))
+    count, rest = divmod(log_probs.shape[1], BLOCK)
+    if count:
+        starts = BLOCK * jnp.arange(count, dtype=jnp.int32)
+        carry = jax.lax.scan(lambda carry, at: (block(carry, at, BLOCK), None), carry, starts)[0]
+    if rest:
+        carry = block(carry, count * BLOCK, rest)
+    return total(band, *carry)
 
 
 @log_partition.defjvp
-def log_partition_jvp(primals: tuple[Lattice], tangents: tuple[Lattice]) -> tuple[Array, Array]:
-    """Differentiates: the gradient of an emission is the posterior probability of its state."""
-    log_z, probs = posterior(primals[0])
-    return log_z, (probs * tangents[0].emission).sum((0, 1))
+def log_partition_jvp(
+    blank: int, primals: tuple[Array, Array, Array, Array], tangents: tuple[Array, ...]
+) -> tuple[Array, Array]:
+    """Differentiates: the gradient of a log-probability is the posterior of what it is of."""
+    band = build(*primals, blank)
+    log_z, probs = posterior(band)
+    d_chosen = choose(tangents[0], primals[2], blank).astype(probs.dtype)
+    d_chosen = jnp.where(band.valid[:, None], d_chosen, 0)
+    d_blanks = (probs[:, ::2] * d_chosen[:, :1]).sum((0, 1))
+    return log_z, d_blanks + (probs[:, 1::2] * d_chosen[:, 1:]).sum((0, 1))
 
 
 def posterior(lattice: Lattice) -> tuple[Array, Array]:
@@ -80,16 +96,20 @@ def posterior(lattice: Lattice) -> tuple[Array, Array]:
     side by side: half as many steps, each with twice as much to do.
     """
     emission, skip, last, valid = lattice
-    rows = last.shape[0]
-    flipped = jnp.pad(skip[::-1], ((2, 0), (0, 0)))[:-2]
+    rows = last.size
+    skip = jnp.concatenate([skip, jnp.pad(skip[::-1], ((2, 0), (0, 0)))[:-2]], axis=-1)
+
+    @jax.checkpoint
+    def body(message: Array, emission: Array) -> tuple[Array, tuple[Array, Array]]:
+        message, height = lowered(advance(message, skip) + emission, 2 * rows)
+        return message, (message, height)
+
     firsts = [lattice.at(jnp.zeros_like(last)), lattice.at(last)[::-1]]
-    ends, messages, heights = run(
-        jnp.concatenate([emission, emission[::-1, ::-1]], axis=-1),
-        jnp.concatenate([skip, flipped], axis=-1),
-        jnp.concatenate([valid, valid[::-1]], axis=-1),
-        jnp.concatenate(firsts, axis=-1),
-        keep=True,
+    both = jnp.concatenate([emission, emission[::-1, ::-1]], axis=-1)
+    end, (messages, heights) = jax.lax.scan(
+        body, jnp.concatenate(firsts, axis=-1).reshape(-1), both.reshape(both.shape[0], -1)
     )
+    end, messages = end.reshape(*skip.shape), messages.reshape(both.shape)
     before, after = messages[..., :rows], messages[::-1, ::-1, rows:]
     # Both have the emission in them; where it is -inf, so are they.
     joint = before + after - jnp.where(emission == -jnp.inf, 0, emission)
@@ -97,4 +117,4 @@ def posterior(lattice: Lattice) -> tuple[Array, Array]:
     sums = weights.sum(1, keepdims=True)
     probs = jnp.where(sums == 0, 0, weights / jnp.where(sums == 0, 1, sums))
     probs = jnp.where(valid[:, None], probs, 0)
-    return total(lattice, ends[:, :rows], heights[:, :rows]), probs
+    return total(lattice, end[:, :rows], heights[:, :rows].sum(0)), probs

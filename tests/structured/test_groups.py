@@ -1,0 +1,61 @@
+"""The sum alone, scaled once in four steps, is the sum in logarithms."""
+
+import jax
+import jax.numpy as jnp
+import lattices
+import numpy as np
+import pytest
+
+from jaxseq.structured import hmm
+from jaxseq.structured._groups import GROUP, even, log_total
+from jaxseq.structured._messages import Chain
+from jaxseq.structured._partition import exact_log_partition
+
+both = jax.jit(lambda chain: (log_total(chain), exact_log_partition(chain)))
+
+
+def chain(steps, form="one", dtype=np.float64, scale=1.0):
+    rng = np.random.default_rng(steps)
+    shape = {"one": (), "a row": (3,), "a step": (steps - 1, 3)}[form]
+    transition = jnp.array(rng.normal(size=(*shape, 4, 4)), dtype)
+    emission = jnp.array(scale * rng.normal(size=(steps, 3, 4)), dtype)
+    lengths = np.array([steps, max(steps // 2, 1), 1])
+    return Chain(transition, emission, jnp.array(np.arange(steps)[:, None] < lengths))
+
+
+@pytest.mark.parametrize("form", ["one", "a row", "a step"])
+@pytest.mark.parametrize("steps", [1, GROUP, GROUP + 1, 2 * GROUP + 3])
+def test_groups_of_steps_are_steps(steps, form, x64):
+    given = chain(steps, form)
+    for rows in (given, given._replace(valid=None)):
+        np.testing.assert_allclose(*both(rows), rtol=1e-12)
+
+
+def test_in_float32_no_emission_is_too_much():
+    # Each step rules out all but one state, and rather another one than the step before.
+    given = chain(203, dtype=np.float32, scale=150.0)
+    given = given._replace(transition=jnp.where(jnp.eye(4, dtype=bool), 0, jnp.float32(-11)))
+    assert even(given)
+    with jax.enable_x64(True):
+        exact = both(Chain(*(jnp.array(np.float64(a)) for a in given[:2]), given.valid))[1]
+    np.testing.assert_allclose(both(given)[0], exact, rtol=1e-6)
+
+
+def test_transitions_far_apart_are_not_even():
+    given = chain(5, dtype=np.float32)
+    for far in (-60.0, -np.inf):
+        assert not even(given._replace(transition=given.transition.at[1, 2].set(far)))
+
+
+def test_the_sum_alone_is_the_value_beside_its_gradient():
+    initial, transition, emission, _ = lattices.scores(dtype=np.float32)
+    for far in (0.0, -30.0, -np.inf):
+        moves = transition.copy()
+        moves[0, 1] += np.float32(far)
+
+        def value(emission, moves=moves):
+            values = hmm.log_likelihood(initial, moves, emission, lengths=lattices.LENGTHS)
+            return values.sum(), values
+
+        beside = jax.jit(jax.value_and_grad(value, has_aux=True))(emission)[0][1]
+        np.testing.assert_allclose(jax.jit(value)(emission)[1], beside, rtol=1e-5)
