@@ -18,9 +18,9 @@ def even(chain: Chain) -> Array:
     """Returns whether so few scalings lose nothing that matters, whatever the emissions are.
 
     After a step by such transitions every state has at least ``exp(-spread)`` of what the likeliest
-    one had, before its emission; and one emission is 1. So the likeliest is still held after a group
-    of steps, and what fell below the smallest float would have added at most ``exp(spread)`` times
-    itself to any state.
+    one had, before its emission; and one emission is 1. So the likeliest is still held after a
+    group of steps, and what fell below the smallest float would have added at most ``exp(spread)``
+    times itself to any state.
     """
     allowed = jnp.all(chain.transition > -jnp.inf)
     return allowed & ((GROUP + 1) * spread(chain) < 0.65 * room(chain.emission.dtype))
