@@ -309,7 +309,7 @@ def test_a_loss_that_is_not_finite_ends_the_run(runs, tmp_path, capsys):
 @pytest.mark.parametrize("task", TASKS)
 def test_a_killed_process_ends_with_143_and_resumes_to_the_same_bits(task, runs, tmp_path):
     def process(out, *options):
-        words = tiny_tasks.train(task, runs[task].data, out, "--epochs", 400, *options)
+        words = tiny_tasks.train(task, runs[task].data, out, "--epochs", 150, *options)
         return subprocess.Popen(
             [sys.executable, "-m", "jaxseq", *words], stdout=subprocess.PIPE, text=True
         )

@@ -133,8 +133,8 @@ def resolved(config: Config, kind: Literal["text", "series"]) -> Config:
       kind: of the data.
 
     Example:
-      >>> resolved(Config(epochs=3), "text").epochs, resolved(Config(), "series").noise > 0
-      (3, True)
+      >>> resolved(Config(epochs=3), "text").epochs, resolved(Config(data="a.ts"), "series").noise
+      (3, 0.1)
     """
     general = TEXTS if kind == "text" else SERIES
     suited = general | BUNDLED.get(config.data, {})

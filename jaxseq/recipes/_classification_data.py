@@ -78,7 +78,7 @@ def read_parts(source: str, valid: str | None = None) -> Parts:
       >>> from jaxseq.recipes import classification
       >>> parts = classification.read_parts("names")
       >>> len(parts.train), parts.train[0]
-      (31358, Example(value='Aksel', label='da'))
+      (31358, Example(value='Abelone', label='da'))
     """
     parts = _read(source)
     if not parts.train:

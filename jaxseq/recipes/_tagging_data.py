@@ -56,7 +56,7 @@ def read_parts(source: str, valid: str | None = None) -> Parts:
     Example:
       >>> from jaxseq.recipes import tagging
       >>> tagging.read_parts("usaddress").train[0][0]
-      Token(token='6915', label='AddressNumber')
+      Token(token='9912', label='AddressNumber')
     """
     parts = _read(source)
     if valid is not None:

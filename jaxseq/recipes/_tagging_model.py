@@ -176,7 +176,7 @@ def build(
 
     Example:
       >>> from jaxseq.recipes._tagging_config import resolved
-      >>> config = resolved(Config(embed_size=2, hidden_size=2, spelling=False), {"a", "b"})
+      >>> config = resolved(Config(embed_size=2, affixes=0, spelling=False), {"a", "b"})
       >>> model = build(config, ["a", "b"], {"elm": 1}, {})
       >>> import jax.numpy as jnp
       >>> model.functions.emissions(model.params, jnp.array([[1, 0]])).shape

@@ -114,7 +114,7 @@ def train(config: Config) -> dict[str, Any]:
       >>> from jaxseq.recipes import tagging
       >>> with tempfile.TemporaryDirectory() as directory:
       ...     file = pathlib.Path(directory) / "my.conll"
-      ...     _ = file.write_text("7\\tNumber\\nElm\\tStreet\\n\\n9\\tNumber\\nOak\\tStreet\\n")
+      ...     _ = file.write_text("7\tNumber\nElm\tStreet\n\n9\tNumber\nOak\tStreet\n")
       ...     config = tagging.Config(
       ...         data=str(file), out=pathlib.Path(directory) / "run", hold_out=0, output="softmax",
       ...         spelling=False, hidden_size=4, epochs=1)
