@@ -19,14 +19,13 @@ from jaxseq._version import __version__
 from jaxseq.recipes._memory_config import TASK, Config, check, resumed, write
 from jaxseq.recipes._memory_course import THRESHOLD, Network, follow
 from jaxseq.recipes._memory_report import curves_of, leave, rows_of, summary
-from jaxseq.recipes._memory_tasks import TASKS, Examples, Task, adding, copy_memory
+from jaxseq.recipes._memory_tasks import Examples, Task, adding, copy_memory
 from jaxseq.recipes._run import check_drawing
 
 __all__ = [
     "Config",
     "Examples",
     "TASK",
-    "TASKS",
     "Task",
     "adding",
     "copy_memory",
