@@ -15,9 +15,8 @@ TASK = "classification"
 class Config:
     """Trains a recurrent classifier of texts or of series of vectors.
 
-    A setting left out is the one that suits the data: of the bundled names, udhr and
-    japanese_vowels as the recipe was tried on their training parts, of a file of your own as for
-    texts or series in general.
+    A setting left out is the one that suits the data: one for each of the bundled names, udhr and
+    japanese_vowels; of a file of your own the one for texts, or for series, in general.
 
     Attributes:
       data: a file, or the name of a bundled corpus (names, udhr, japanese_vowels). TSV or CSV with
