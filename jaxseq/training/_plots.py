@@ -84,7 +84,8 @@ def learning_curve(
     below.set_ylabel("gradient norm")
     below.set_xlabel("training step")
     for axes in panels:
-        _dress(axes)
+        # Evaluations are few: there is a place where the legend covers none.
+        _dress(axes, legend="best" if own and axes is panels[1] else "upper right")
     figure.align_ylabels()
     if title is not None:
         above.set_title(title, loc="left")
@@ -92,12 +93,12 @@ def learning_curve(
     return Path(path)
 
 
-def _dress(axes: Any) -> None:
+def _dress(axes: Any, *, legend: str) -> None:
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(alpha=0.25, linewidth=0.6)
     axes.margins(x=0.01)
-    legend = axes.legend(fontsize="small", loc="upper right", edgecolor="none", framealpha=0.85)
-    for line in legend.get_lines():
+    made = axes.legend(fontsize="small", loc=legend, edgecolor="none", framealpha=0.85)
+    for line in made.get_lines():
         line.set_linewidth(2.0)
 
 
