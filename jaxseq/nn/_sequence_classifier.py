@@ -128,9 +128,9 @@ class SequenceClassifier(nnx.Module):
         """Returns the logits of the classes.
 
         Args:
-          inputs: symbols ``[*batch, T]``, each in 0..V-1, or vectors ``[*batch, T, I]``; what is in
-            the pads never matters. Under jit, where values cannot be seen, a symbol out of range
-            makes its row NaN rather than plausible.
+          inputs: symbols ``[*batch, T]``, or ``[*batch, T, S]`` of several a step, each in 0..V-1,
+            or vectors ``[*batch, T, I]``; what is in the pads never matters. Under jit, where
+            values cannot be seen, a symbol out of range makes its row NaN rather than plausible.
           lengths: how many steps of each row are valid, ``[*batch]``. The logits of a row of length
             0 are the bias alone.
           rngs: for dropout, as in a call of :class:`LSTM`; None for evaluation.

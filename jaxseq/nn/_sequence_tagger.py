@@ -147,9 +147,9 @@ class SequenceTagger(nnx.Module):
         """Returns the score of each tag at each step.
 
         Args:
-          inputs: symbols ``[*batch, T]``, each in 0..V-1, or vectors ``[*batch, T, I]``; what is in
-            the pads never matters. Under jit, where values cannot be seen, a symbol out of range
-            makes its row NaN rather than plausible.
+          inputs: symbols ``[*batch, T]``, or ``[*batch, T, S]`` of several a step, each in 0..V-1,
+            or vectors ``[*batch, T, I]``; what is in the pads never matters. Under jit, where
+            values cannot be seen, a symbol out of range makes its row NaN rather than plausible.
           characters: those of each word, ``[*batch, T, C]``, if the model reads them.
           char_lengths: how many characters each word has, ``[*batch, T]``; all C, if left out.
           lengths: how many steps of each row are valid, ``[*batch]``.

@@ -1,7 +1,6 @@
 """What a classifier learns from: labelled texts and series, of one's own or bundled."""
 
 import csv
-import difflib
 import io
 import zlib
 from collections.abc import Iterator, Sequence
@@ -13,12 +12,11 @@ import numpy as np
 from jaxseq import data
 from jaxseq._checks import InputError, error
 from jaxseq.recipes._classification_config import TASK, Config
+from jaxseq.recipes._sources import check_name, is_bundled, labels_hint
 
 Kind = Literal["text", "series"]
 BUNDLED = ("names", "udhr", "japanese_vowels")
 NOUNS = {"text": "texts", "series": "series"}
-LISTED = 20
-"""An error names so many labels at most."""
 
 
 class Example(NamedTuple):
@@ -115,8 +113,8 @@ def read_values(source: str, kind: Kind) -> list[Any]:
       InputError: if there is no such file, it cannot be used, or it is of another kind.
     """
     check_kind(source, kind)
-    if kind == "text" and not _is_bundled(source):
-        _check_name(source)
+    if kind == "text" and not is_bundled(source, BUNDLED):
+        check_name(TASK, source, BUNDLED)
         return data.read_texts(source)
     return [example.value for example in read_examples(source)]
 
@@ -128,9 +126,9 @@ def check_kind(source: str, kind: Kind) -> None:
       InputError: naming the source.
     """
     found = "text"
-    if source == "japanese_vowels" if _is_bundled(source) else _is_series(Path(source)):
+    if source == "japanese_vowels" if is_bundled(source, BUNDLED) else _is_series(Path(source)):
         found = "series"
-    if found != kind and (_is_bundled(source) or Path(source).exists()):
+    if found != kind and (is_bundled(source, BUNDLED) or Path(source).exists()):
         problem = f"`{source}` holds {NOUNS[found]}, where {NOUNS[kind]} are needed"
         hint = "give a TSV or CSV file" if kind == "text" else "give an NPZ or .ts file"
         raise error(TASK, problem, hint=hint, kind=InputError)
@@ -155,11 +153,10 @@ def check_examples(
             line = _line_of(source, example.label)
             where = f"example {number}" if line is None else f"line {line}"
             named = where if part is None else f"{where} of the {part} part"
-            more = f" and {len(labels) - LISTED} more" if len(labels) > LISTED else ""
             raise error(
                 TASK,
                 f"`{source}`, {named}: training does not have the label {example.label!r}",
-                hint=f"the labels are {', '.join(labels[:LISTED])}{more}",
+                hint=labels_hint(labels),
                 kind=InputError,
             )
 
@@ -167,7 +164,7 @@ def check_examples(
 def _line_of(source: str, label: str) -> int | None:
     """Returns the first line of a file that has a label; None if it is no file of lines."""
     path = Path(source)
-    if _is_bundled(source) or path.name.removesuffix(".gz").endswith(".npz"):
+    if is_bundled(source, BUNDLED) or path.name.removesuffix(".gz").endswith(".npz"):
         return None
     text, place = data.read_text(path), -1
     if _is_series(path):
@@ -240,31 +237,15 @@ def _content(example: Example) -> str:
     return value if isinstance(value, str) else str(zlib.crc32(value.tobytes()))
 
 
-def _check_name(source: str) -> None:
-    """Raises if a name is that of no file and of no corpus."""
-    path = Path(source)
-    if not path.exists() and path.name == source and not path.suffix:
-        close = difflib.get_close_matches(source, BUNDLED)
-        hint = f"did you mean {' or '.join(map(repr, close))}" if close else None
-        own = f"use one of {', '.join(BUNDLED)}, or a file of your own"
-        problem = f"there is no file and no bundled corpus for classification {source!r}"
-        raise error(TASK, problem, hint=hint or own, kind=InputError)
-
-
 def _read(source: str) -> Parts:
     path = Path(source)
-    if _is_bundled(source):
+    if is_bundled(source, BUNDLED):
         return _bundled(source)
-    _check_name(source)
+    check_name(TASK, source, BUNDLED)
     if _is_series(path):
         parts = data.read_series(path)
         return Parts(*([Example(*row) for row in part or []] for part in parts))
     return Parts([Example(*row) for row in data.read_labelled_text(path)], [], [])
-
-
-def _is_bundled(source: str) -> bool:
-    """Whether a name is that of a corpus, and of no file."""
-    return source in BUNDLED and not Path(source).exists()
 
 
 def _is_series(path: Path) -> bool:

@@ -18,7 +18,7 @@ from jaxseq.losses import SumCount, cross_entropy
 from jaxseq.recipes._classification_config import TASK, Config
 from jaxseq.recipes._classification_data import Example, Kind, Parts, standard
 from jaxseq.recipes._directory import config_of, damaged, read_settings
-from jaxseq.recipes._run import initial_state, saved_params
+from jaxseq.recipes._run import batches_of, initial_state, saved_params
 
 UNKNOWN = "\ufffd"
 BUCKETS = 4
@@ -213,21 +213,6 @@ def load(directory: Path) -> Model:
     return model._replace(params=saved_params(directory, initial_state(config, model.params, 1)))
 
 
-def batches_of(
-    encoded: Sequence[np.ndarray], *, rows: int, seed: int | None = None, buckets: int = BUCKETS
-) -> data.BucketBatches:
-    """Returns batches of sequences: one pass in order, or with a seed shuffled and for ever."""
-    lengths = [len(array) for array in encoded]
-    return data.BucketBatches(
-        encoded,
-        batch_size=rows,
-        boundaries=data.bucket_boundaries(lengths, count=buckets),
-        seed=seed or 0,
-        shuffle=seed is not None,
-        repeat=seed is not None,
-    )
-
-
 def log_probs(model: Model, values: Sequence[Any]) -> Float[np.ndarray, "N K"]:
     """Returns the log-probability of each class for each text or series.
 
@@ -260,7 +245,7 @@ def log_probs(model: Model, values: Sequence[Any]) -> Float[np.ndarray, "N K"]:
 
 def _run(apply: Callable, params: PyTree, encoded: Sequence[np.ndarray], classes: int) -> Any:
     found = np.zeros((len(encoded), classes), np.float32)
-    for batch in batches_of(encoded, rows=min(EVALUATION_ROWS, len(encoded))):
+    for batch in batches_of(encoded, rows=min(EVALUATION_ROWS, len(encoded)), buckets=BUCKETS):
         rows = batch.rows >= 0
         log_probs = _compiled(apply)(params, batch.values, batch.lengths)
         found[batch.rows[rows]] = np.asarray(log_probs)[rows]

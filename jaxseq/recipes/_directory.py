@@ -118,7 +118,9 @@ def config_of(page: dict[str, Any], kind: type[Any], directory: Path) -> Any:
     for name, value in settings.items():
         if name not in hints or not _fits(value, hints[name]):
             raise damaged(directory, f"{name} = {value!r} is no setting")
-    return kind(**{**settings, "out": directory})
+    # JSON knows no tuples.
+    given = {name: tuple(v) if isinstance(v, list) else v for name, v in settings.items()}
+    return kind(**{**given, "out": directory})
 
 
 def damaged(directory: Path, cause: Any) -> Exception:
@@ -234,7 +236,7 @@ def _fits(value: Any, hint: Any) -> bool:
         return any(_fits(value, part) for part in typing.get_args(hint))
     if origin is typing.Literal:
         return value in typing.get_args(hint)
-    if hint is Any:
-        return True
+    if origin is tuple:
+        return isinstance(value, list) and all(_fits(v, typing.get_args(hint)[0]) for v in value)
     kinds = {float: (int, float), Path: (str,)}.get(hint, (hint,))
     return type(value) in kinds

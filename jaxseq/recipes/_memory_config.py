@@ -1,11 +1,10 @@
-"""The settings of a memory run, and how they are written down."""
+"""The settings of a memory run."""
 
 import dataclasses
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from jaxseq._checks import InputError, error
-from jaxseq.recipes._directory import damaged, settings_of_run, write_settings
 from jaxseq.recipes._memory_tasks import TASKS
 from jaxseq.recipes._run import check_seed, check_settings
 
@@ -81,45 +80,3 @@ def check(config: Config) -> None:
             raise error(TASK, f"`{name}` must be {bound}, but it is {value}", kind=InputError)
     check_settings(TASK, config)
     check_seed(TASK, config.seed + config.seeds - 1)
-
-
-def _words(value: Any) -> Any:
-    return " ".join(map(str, value)) if isinstance(value, tuple) else value
-
-
-# JSON knows no tuples: in config.json, and in what is compared with it, they are words.
-_Written: Any = dataclasses.make_dataclass(
-    "_Written",
-    [(field.name, Any, _words(field.default)) for field in dataclasses.fields(Config)],
-    frozen=True,
-)
-
-
-def _written(config: Config) -> Any:
-    return _Written(
-        **{field.name: _words(getattr(config, field.name)) for field in dataclasses.fields(config)}
-    )
-
-
-def resumed(config: Config) -> tuple[Config, bool]:
-    """Returns the settings to go on with, and whether their run is there already.
-
-    Raises:
-      InputError: as :func:`jaxseq.recipes._directory.settings_of_run`.
-    """
-    written, page = settings_of_run(_written(config), TASK)
-    values: dict[str, Any] = {
-        field.name: getattr(written, field.name) for field in dataclasses.fields(written)
-    }
-    try:
-        lengths = tuple(map(int, values["lengths"].split()))
-    except ValueError as cause:
-        raise damaged(config.out, cause) from cause
-    tasks, cells = values["tasks"].split(), values["cells"].split()
-    values |= {"tasks": tuple(tasks), "cells": tuple(cells), "lengths": lengths}
-    return Config(**values), page is not None
-
-
-def write(config: Config) -> None:
-    """Writes the settings of a run that begins."""
-    write_settings(config.out, TASK, _written(config))

@@ -38,16 +38,16 @@ def _lines(axes: Any, name: str, threshold: float) -> None:
 
 
 def _name_lines(axes: Any, name: str, threshold: float) -> None:
-    """Says at the left end what the two lines are."""
+    """Says at the right end what the two lines are."""
     guess = TASKS[name].guess_error
-    for height, text in ((guess, "remembers nothing"), (threshold, "solved below")):
+    for height, text in ((guess, "guessing"), (threshold, "solved")):
         axes.annotate(
             text,
-            (0.01, height),
+            (1.0, height),
             xycoords=("axes fraction", "data"),
-            xytext=(0, -2),
+            xytext=(3, 0),
             textcoords="offset points",
-            va="top",
+            va="center",
             fontsize=7,
             color="#555555",
         )
@@ -120,7 +120,7 @@ def curves_picture(path: Path, curves: Sequence[dict[str, Any]], *, threshold: f
                     seen.add(curve["cell"])
                     _over_steps(axes, curve, label=NAMES[curve["cell"]] if first else None)
         line[0].set_ylabel(f"validation set:\n{TASKS[name].wrong}", fontsize=8)
-        _name_lines(line[0], name, threshold)
+        _name_lines(line[-1], name, threshold)
     drawn.supxlabel("training steps at this length", fontsize=9)
     drawn.legend(*panels[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=3)
     drawn.savefig(path)

@@ -1,14 +1,15 @@
 """The run of a recipe: its numbers checked, its training, its weights, what is said of it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib import metadata, util
 from pathlib import Path
 from typing import Any
 
 import jax
+import numpy as np
 import optax
 
-from jaxseq import training
+from jaxseq import data, training
 from jaxseq._checks import InputError, error
 from jaxseq._types import PyTree
 from jaxseq._version import __version__
@@ -65,6 +66,21 @@ def check_drawing() -> None:
             hint="pip install 'jaxseq[plot]'",
             kind=ImportError,
         )
+
+
+def batches_of(
+    encoded: Sequence[np.ndarray], *, rows: int, buckets: int, seed: int | None = None
+) -> data.BucketBatches:
+    """Returns batches of sequences: one pass in order, or with a seed shuffled and for ever."""
+    lengths = [len(array) for array in encoded]
+    return data.BucketBatches(
+        encoded,
+        batch_size=rows,
+        boundaries=data.bucket_boundaries(lengths, count=buckets),
+        seed=seed or 0,
+        shuffle=seed is not None,
+        repeat=seed is not None,
+    )
 
 
 def optimizer(config: Any, steps: int) -> optax.GradientTransformation:
@@ -150,8 +166,8 @@ def saved_params(directory: Path, state: training.TrainState) -> PyTree:
             return latest.params
 
 
-def run_report(params: PyTree, result: training.FitResult) -> dict[str, Any]:
-    """Returns what a report says of the training itself."""
+def run_report(params: PyTree, result: training.FitResult, *, terms: str) -> dict[str, Any]:
+    """Returns what a report says of the training itself; ``terms`` is what the loss counts."""
     steps = result.history.steps
     seconds = steps[-1].seconds
     return {
@@ -162,7 +178,7 @@ def run_report(params: PyTree, result: training.FitResult) -> dict[str, Any]:
             "best_step": None if result.best is None else result.best.step,
             "skipped_steps": int(result.state.skipped),
             "seconds": round(seconds, 1),
-            "symbols_per_second": round(sum(step.count for step in steps) / max(seconds, 1e-9)),
+            f"{terms}_per_second": round(sum(step.count for step in steps) / max(seconds, 1e-9)),
         },
         "versions": {"jaxseq": __version__}
         | {name: metadata.version(name) for name in ("jax", "flax", "optax")},

@@ -1,6 +1,5 @@
 """What a tagger learns from: labelled sequences, of one's own or bundled."""
 
-import difflib
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,13 +9,12 @@ import numpy as np
 
 from jaxseq import data
 from jaxseq._checks import InputError, error
+from jaxseq.recipes._sources import check_name, is_bundled, labels_hint
 from jaxseq.recipes._tagging_config import TASK, Config
 from jaxseq.structured import crf
 
 SPACE, NO_SPACE = "SPACE", "NONE"
 BUNDLED = ("usaddress", "hkcancor", "korean_spacing")
-LISTED = 20
-"""An error names so many labels at most."""
 
 Rows = list[list[data.Token]]
 
@@ -87,15 +85,10 @@ def read_words(source: str) -> list[list[str]]:
     Raises:
       InputError: if there is no such file, or it cannot be used.
     """
-    if is_bundled(source):
+    if is_bundled(source, BUNDLED):
         return words_of(read_rows(source))
-    _check_name(source)
+    check_name(TASK, source, BUNDLED)
     return data.read_tokens(source)
-
-
-def is_bundled(source: str) -> bool:
-    """Whether a name is that of a corpus, and of no file."""
-    return source in BUNDLED and not Path(source).exists()
 
 
 def words_of(rows: Sequence[Sequence[data.Token]]) -> list[list[str]]:
@@ -118,19 +111,18 @@ def check_labels(rows: Rows, labels: Sequence[str], source: str) -> None:
     for number, row in enumerate(rows):
         for step, token in enumerate(row):
             if token.label not in known:
-                more = f" and {len(labels) - LISTED} more" if len(labels) > LISTED else ""
                 raise error(
                     TASK,
                     f"{place_of(source, rows, number, step)} training does not have the label "
                     f"{token.label!r} (of {token.token!r})",
-                    hint=f"the labels are {', '.join(labels[:LISTED])}{more}",
+                    hint=labels_hint(labels),
                     kind=InputError,
                 )
 
 
 def place_of(source: str, rows: Rows, number: int, step: int) -> str:
     """Returns what an error names a step by: its line, or its sequence where there are no lines."""
-    if is_bundled(source):
+    if is_bundled(source, BUNDLED):
         return f"`{source}`, sequence {number + 1}:"
     before = sum(map(len, rows[:number])) + step
     for line, text in enumerate(data.read_text(source).split("\n"), start=1):
@@ -217,22 +209,11 @@ def _text(row: Sequence[data.Token]) -> str:
     return " ".join(token.token for token in row)
 
 
-def _check_name(source: str) -> None:
-    """Raises if a name is that of no file and of no corpus."""
-    path = Path(source)
-    if not path.exists() and path.name == source and not path.suffix:
-        close = difflib.get_close_matches(source, BUNDLED)
-        hint = f"did you mean {' or '.join(map(repr, close))}" if close else None
-        own = f"use one of {', '.join(BUNDLED)}, or a file of your own"
-        problem = f"there is no file and no bundled corpus for tagging {source!r}"
-        raise error(TASK, problem, hint=hint or own, kind=InputError)
-
-
 def _read(source: str) -> Parts:
     path = Path(source)
-    if is_bundled(source):
+    if is_bundled(source, BUNDLED):
         return _spacing() if source == "korean_spacing" else _bundled(source)
-    _check_name(source)
+    check_name(TASK, source, BUNDLED)
     return Parts(data.read_tagged(path), [], [])
 
 

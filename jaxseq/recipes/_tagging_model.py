@@ -18,7 +18,7 @@ from jaxseq._checks import InputError, error
 from jaxseq._types import Array, Key, PyTree
 from jaxseq.losses import SumCount
 from jaxseq.recipes._directory import config_of, damaged, read_settings
-from jaxseq.recipes._run import initial_state, saved_params
+from jaxseq.recipes._run import batches_of, initial_state, saved_params
 from jaxseq.recipes._tagging_config import TASK, Config
 from jaxseq.recipes._tagging_data import Rows, allowed_of, labels_of
 
@@ -270,21 +270,6 @@ def known_words(directory: Path) -> set[str]:
         raise damaged(directory, cause) from cause
 
 
-def batches_of(
-    encoded: Sequence[np.ndarray], *, rows: int, seed: int | None = None
-) -> data.BucketBatches:
-    """Returns batches of sequences: one pass in order, or with a seed shuffled and for ever."""
-    lengths = [len(array) for array in encoded]
-    return data.BucketBatches(
-        encoded,
-        batch_size=rows,
-        boundaries=data.bucket_boundaries(lengths, count=BUCKETS),
-        seed=seed or 0,
-        shuffle=seed is not None,
-        repeat=seed is not None,
-    )
-
-
 def emissions_of(
     functions: Functions,
     config: Config,
@@ -329,7 +314,7 @@ def find_tags(
     """Returns the most likely tags of encoded sequences, which are not empty."""
     found: list[Any] = [None] * len(encoded)
     run = _compiled(model.functions, model.config)
-    for batch in batches_of(encoded, rows=min(EVALUATION_ROWS, len(encoded))):
+    for batch in batches_of(encoded, rows=min(EVALUATION_ROWS, len(encoded)), buckets=BUCKETS):
         tags = np.asarray(run(params, batch.values, batch.lengths))
         for row, length, place in zip(tags, batch.lengths, batch.rows, strict=True):
             if place >= 0:

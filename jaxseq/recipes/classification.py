@@ -19,9 +19,9 @@ from jaxseq.recipes._classification_data import (
     with_held_out,
 )
 from jaxseq.recipes._classification_model import (
+    BUCKETS,
     Model,
     assessor,
-    batches_of,
     build,
     built_for,
     load,
@@ -45,6 +45,7 @@ from jaxseq.recipes._directory import (
     write_table,
 )
 from jaxseq.recipes._run import (
+    batches_of,
     best_params,
     check_drawing,
     check_settings,
@@ -119,7 +120,8 @@ def train(config: Config) -> dict[str, Any]:
         model.encode([example.value for example in parts.train]),
         rows=min(config.batch_size, len(parts.train)),
         seed=config.seed,
-        **({"buckets": 1} if config.crop and parts.kind == "text" else {}),
+        # All random pieces have one length.
+        buckets=1 if config.crop and parts.kind == "text" else BUCKETS,
     )
     steps = config.epochs * len(batches)
     result = fit(
@@ -140,7 +142,7 @@ def train(config: Config) -> dict[str, Any]:
     for name, part in named.items():
         report[name] = measures(model, part, found[name])
     report["others"] = others(parts, model)
-    report |= run_report(model.params, result)
+    report |= run_report(model.params, result, terms="examples")
     leave_history(config.out, model, result.history, validated=bool(parts.valid))
     shown = next(iter(named))
     leave_report(config.out, report, model, named[shown], found[shown])

@@ -136,7 +136,7 @@ def train(config: Config) -> dict[str, Any]:
         report[part] = measures(measured, getattr(parts, part), ids[part], vocabulary)
     characters = vocabulary_of(parts.train, "characters")
     report["bits_per_character_of_others"] = others(parts, characters)
-    report |= run_report(model.params, result)
+    report |= run_report(model.params, result, terms="symbols")
     key = jax.random.key(config.seed)
     start = opening(vocabulary)
     sample = write(model, start, decoding.sample, key=key, length=400, temperature=0.7)

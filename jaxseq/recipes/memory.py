@@ -4,7 +4,7 @@ The textbook's claim that an Elman network forgets, and that gates mend it, as a
 task a network of each cell begins at a short length, and the same network goes on to ever longer
 ones: as soon as it solves a length, or when its steps there are used up. What differs between the
 cells is said in :class:`Config` and nothing else: the learning rate, and that LSTM and GRU begin
-with gates that remember (:func:`jaxseq.recipes._memory_network.chrono`), which Elman's has not.
+with gates that remember (:func:`jaxseq.recipes._memory_network.chrono`), where Elman's has none.
 """
 
 import itertools
@@ -16,7 +16,8 @@ import jax
 
 from jaxseq._types import PyTree
 from jaxseq._version import __version__
-from jaxseq.recipes._memory_config import TASK, Config, check, resumed, write
+from jaxseq.recipes._directory import settings_of_run, write_settings
+from jaxseq.recipes._memory_config import TASK, Config, check
 from jaxseq.recipes._memory_course import THRESHOLD, Network, follow
 from jaxseq.recipes._memory_report import curves_of, leave, rows_of, summary
 from jaxseq.recipes._memory_tasks import Examples, Task, adding, copy_memory
@@ -66,11 +67,11 @@ def train(config: Config) -> dict[str, Any]:
       >>> report["rows"][0]["solved"], report["rows"][0]["steps"]
       (False, 2)
     """
-    config, there = resumed(config)
+    config, page = settings_of_run(config, TASK)
     check(config)
     check_drawing()
-    if not there:
-        write(config)
+    if page is None:
+        write_settings(config.out, TASK, config)
     seeds = range(config.seed, config.seed + config.seeds)
     networks = [
         Network(task, cell, seed)

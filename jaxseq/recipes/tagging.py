@@ -24,6 +24,7 @@ from jaxseq.recipes._directory import (
     write_text,
 )
 from jaxseq.recipes._run import (
+    batches_of,
     best_params,
     check_drawing,
     check_settings,
@@ -31,14 +32,15 @@ from jaxseq.recipes._run import (
     initial_state,
     run_report,
 )
+from jaxseq.recipes._sources import is_bundled
 from jaxseq.recipes._tagging_config import TASK, Config, check, resolved
 from jaxseq.recipes._tagging_data import (
+    BUNDLED,
     SPACE,
     Parts,
     Rows,
     check_labels,
     check_paths,
-    is_bundled,
     labels_of,
     mark,
     read_parts,
@@ -48,10 +50,10 @@ from jaxseq.recipes._tagging_data import (
     with_held_out,
 )
 from jaxseq.recipes._tagging_model import (
+    BUCKETS,
     TAG,
     Functions,
     Model,
-    batches_of,
     build,
     built_for,
     find_tags,
@@ -140,7 +142,7 @@ def train(config: Config) -> dict[str, Any]:
         check_same_data(page, mark(whole), config.data)
     assert config.batch_size is not None and config.epochs is not None
     rows = min(config.batch_size, len(parts.train))
-    batches = batches_of(model.encode(parts.train), rows=rows, seed=config.seed)
+    batches = batches_of(model.encode(parts.train), rows=rows, buckets=BUCKETS, seed=config.seed)
     steps = config.epochs * len(batches)
     result = fit(
         config,
@@ -159,7 +161,7 @@ def train(config: Config) -> dict[str, Any]:
     for name, rows in named.items():
         found[name], report[name] = report_on(model, rows, known)
     report["others"] = others(parts, config.data, config.scheme or "none")
-    report |= run_report(model.params, result)
+    report |= run_report(model.params, result, terms="tokens")
     leave_history(config.out, model, result.history, validated=bool(parts.valid))
     shown = next(iter(named))
     leave_report(config.out, report, found[shown], named[shown], list(report[shown]["by_label"]))
@@ -228,7 +230,7 @@ def evaluate(directory: Path, *, source: str | None = None) -> dict[str, Any]:
         source, rows = model.config.data, _own_rows(directory, model.config)
     else:
         rows = read_rows(source)
-        if source != model.config.data or not is_bundled(source):
+        if source != model.config.data or not is_bundled(source, BUNDLED):
             check_labels(rows, model.labels, source)
     found, page = report_on(model, rows, known_words(directory))
     report = {"task": TASK, "data": source, **page}

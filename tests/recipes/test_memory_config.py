@@ -6,7 +6,8 @@ import json
 import pytest
 
 from jaxseq._checks import InputError
-from jaxseq.recipes._memory_config import Config, check, resumed, write
+from jaxseq.recipes._directory import settings_of_run, write_settings
+from jaxseq.recipes._memory_config import TASK, Config, check
 
 
 @pytest.mark.parametrize(
@@ -34,21 +35,23 @@ def test_a_setting_that_makes_no_sense_is_named(changes, problem, untyped):
 
 def test_settings_come_back_as_they_were(tmp_path):
     config = Config(out=tmp_path / "run", tasks=("copy",), lengths=(3, 7), hidden_size=9)
-    assert resumed(config) == (config, False)
-    write(config)
-    found, there = resumed(Config(out=tmp_path / "run", resume=True))
-    assert there and found == dataclasses.replace(config, resume=True)
+    assert settings_of_run(config, TASK) == (config, None)
+    write_settings(config.out, TASK, config)
+    found, page = settings_of_run(Config(out=tmp_path / "run", resume=True), TASK)
+    assert page is not None and found == dataclasses.replace(config, resume=True)
     with pytest.raises(InputError, match=r"there is a run in .* already"):
-        resumed(config)
-    with pytest.raises(InputError, match=r"has lengths = '3 7', but '3 8' is asked for"):
-        resumed(dataclasses.replace(config, lengths=(3, 8), resume=True))
+        settings_of_run(config, TASK)
+    other = dataclasses.replace(config, lengths=(3, 8), resume=True)
+    with pytest.raises(InputError, match=r"has lengths = \(3, 7\), but \(3, 8\) is asked for"):
+        settings_of_run(other, TASK)
 
 
-def test_damaged_lengths_are_said_to_be(tmp_path):
-    write(Config(out=tmp_path / "run"))
+@pytest.mark.parametrize("lengths", ["3 7", [3, "seven"], 3, None])
+def test_damaged_lengths_are_said_to_be(lengths, tmp_path):
+    write_settings(tmp_path / "run", TASK, Config(out=tmp_path / "run"))
     path = tmp_path / "run" / "config.json"
     page = json.loads(path.read_text())
-    page["settings"]["lengths"] = "3 seven"
+    page["settings"]["lengths"] = lengths
     path.write_text(json.dumps(page))
-    with pytest.raises(InputError, match=r"config\.json is damaged"):
-        resumed(Config(out=tmp_path / "run", resume=True))
+    with pytest.raises(InputError, match=r"config\.json is damaged: lengths = "):
+        settings_of_run(Config(out=tmp_path / "run", resume=True), TASK)

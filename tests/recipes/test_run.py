@@ -121,8 +121,9 @@ def test_the_best_weights_are_reported_kept_and_read_again(tmp_path):
     best = best_params("task", result)
     assert result.best.step in (2, 4, 6)
     assert float(saved_params(tmp_path, initial_state(config, jnp.float32(0.0), 1))) == float(best)
-    page = run_report(best, result)
+    page = run_report(best, result, terms="apples")
     assert page["parameters"] == 1 and page["training"]["steps"] == 6
+    assert page["training"]["apples_per_second"] > 0
     assert page["training"]["best_step"] == result.best.step
 
 

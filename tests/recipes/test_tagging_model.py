@@ -15,11 +15,12 @@ import tiny_tasks
 from jaxseq._checks import InputError
 from jaxseq.data import Token
 from jaxseq.recipes import tagging
+from jaxseq.recipes._run import batches_of
 from jaxseq.recipes._tagging_config import Config, resolved
 from jaxseq.recipes._tagging_model import (
+    BUCKETS,
     TAG,
     WORD,
-    batches_of,
     build,
     built_for,
     emissions_of,
@@ -178,7 +179,7 @@ def test_the_loss_is_the_negative_log_likelihood_of_the_real_tokens(model):
             model.functions.log_likelihood(model.params, found, tags, lengths=lengths)[0]
         )
     sums, carry = [], "carry"
-    for batch in batches_of(model.encode(ROWS), rows=2):
+    for batch in batches_of(model.encode(ROWS), rows=2, buckets=BUCKETS):
         found, carry = loss(model.params, (), batch, None)
         sums.append([float(found.total), float(found.count)])
     assert np.sum(sums, 0) == pytest.approx([expected, 6], rel=1e-5) and carry == ()
@@ -208,7 +209,7 @@ def test_a_share_of_the_words_is_hidden_in_training():
 
 def test_batches_for_training_are_shuffled_and_go_on(model):
     encoded = model.encode([ROWS[0]] * 4)
-    batches = batches_of(encoded, rows=4, seed=3)
+    batches = batches_of(encoded, rows=4, buckets=BUCKETS, seed=3)
     epochs = [next(batches).rows.tolist() for _ in range(6)]
     assert all(sorted(rows) == [0, 1, 2, 3] for rows in epochs) and len(set(map(str, epochs))) > 1
 
