@@ -8,14 +8,15 @@ less than three minutes are repeated with two more seeds.
 import dataclasses
 import json
 import shutil
-import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import tyro
+from recipe_tables import MEMORY, RECIPES, Recipe, page_text
 
 ROOT = Path(__file__).parents[1]
 BEGIN, END = "<!-- recipes -->", "<!-- /recipes -->"
@@ -30,94 +31,12 @@ SHORT = {
 }
 
 
-class Recipe(NamedTuple):
-    """A run of the command line, and what of its report is told.
-
-    Attributes:
-      task: of the command line.
-      data: the bundled data.
-      title: of the row, by language.
-      measure: what is measured, by language.
-      path: where the figure stands in a part of a report, in 0..1.
-    """
-
-    task: str
-    data: str
-    title: dict[str, str]
-    measure: dict[str, str]
-    path: tuple[str, ...]
-
-
-ACCURACY = {"en": "accuracy", "ko": "정확도"}
-RECIPES = (
-    Recipe(
-        "classification",
-        "names",
-        {"en": "names, 21 languages", "ko": "이름, 21개 언어"},
-        ACCURACY,
-        ("accuracy",),
-    ),
-    Recipe(
-        "classification",
-        "udhr",
-        {"en": "paragraphs, 20 languages", "ko": "문단, 20개 언어"},
-        ACCURACY,
-        ("accuracy",),
-    ),
-    Recipe(
-        "classification",
-        "japanese_vowels",
-        {"en": "JapaneseVowels, 9 speakers", "ko": "JapaneseVowels, 화자 9명"},
-        ACCURACY,
-        ("accuracy",),
-    ),
-    Recipe(
-        "tagging",
-        "usaddress",
-        {"en": "US addresses, 29 labels", "ko": "미국 주소, 29개 표지"},
-        {"en": "span F1", "ko": "구간 F1"},
-        ("span_f1",),
-    ),
-    Recipe(
-        "tagging",
-        "hkcancor",
-        {"en": "Cantonese, 95 parts of speech", "ko": "광둥어 품사, 95개"},
-        ACCURACY,
-        ("accuracy",),
-    ),
-    Recipe(
-        "tagging",
-        "korean_spacing",
-        {"en": "Korean spacing", "ko": "한국어 띄어쓰기"},
-        {"en": "F1 of spaces", "ko": "공백 F1"},
-        ("by_label", "SPACE", "f1"),
-    ),
-)
-
-WORDS = {
-    "en": {
-        "head": ["data", "measure on the test part", "this model", "three seeds", "others", "time"],
-        "note": "Each row is `python -m jaxseq train TASK --data NAME` with its default settings; "
-        "all are made by `make recipes`. In %: seed 0, and mean ± standard deviation over the "
-        "seeds 0, 1 and 2 of runs under three minutes; the others are of the same run. Time is the "
-        "whole command, on {device}.",
-    },
-    "ko": {
-        "head": ["데이터", "시험 부분에서 잰 것", "이 모형", "시드 셋", "비교 대상", "시간"],
-        "note": "각 행은 기본 설정의 `python -m jaxseq train TASK --data NAME`이며, 모두 "
-        "`make recipes`가 만듭니다. 단위는 %: 시드 0의 값, 그리고 3분 안에 끝나는 실행은 시드 0, "
-        "1, 2의 평균 ± 표준편차입니다. 비교 대상은 같은 실행에서 계산했습니다. 시간은 명령 전체의 "
-        "시간이며 {device}에서 쟀습니다.",
-    },
-}
-
-
 @dataclasses.dataclass(frozen=True)
 class Options:
     """Runs the recipes and makes Markdown of their reports."""
 
-    names: tuple[str, ...] = tuple(recipe.data for recipe in RECIPES)
-    """Which data."""
+    names: tuple[str, ...] = (*(recipe.data for recipe in RECIPES), MEMORY)
+    """Which data; ``memory`` for the memory tasks, which make their own."""
     runs: Path = Path("runs/recipes")
     """Where the runs are, one directory each."""
     only_table: bool = False
@@ -128,25 +47,42 @@ class Options:
     """Pages whose text between the two comments is replaced."""
 
 
-def command(recipe: Recipe, seed: int, out: Path) -> list[str]:
-    return [
-        *(sys.executable, "-m", "jaxseq", "train", recipe.task),
-        *("--data", recipe.data, "--seed", str(seed), "--out", str(out)),
-    ]
+def command(task: str, out: Path, *more: str) -> list[str]:
+    return [sys.executable, "-m", "jaxseq", "train", task, *more, "--out", str(out)]
 
 
 def run(recipe: Recipe, seed: int, runs: Path) -> dict[str, Any]:
     """Runs the command line unless its report is there; returns what is told of it."""
     out = runs / f"{recipe.data}-{seed}"
-    told = out / "told.json"
-    if not told.exists():
+    words = command(recipe.task, out, "--data", recipe.data, "--seed", str(seed))
+    return told(words, out, lambda report: figures(recipe, report))
+
+
+def told(
+    words: list[str], out: Path, figures_of: Callable[[dict[str, Any]], dict[str, Any]]
+) -> dict[str, Any]:
+    """Returns the figures of the run in a directory, which is made unless they are there."""
+    page = out / "told.json"
+    if not page.exists():
         shutil.rmtree(out, ignore_errors=True)
         begin = time.monotonic()
-        subprocess.run(command(recipe, seed, out), check=True)
+        subprocess.run(words, check=True)
         seconds = time.monotonic() - begin
         report = json.loads((out / "report.json").read_text())
-        told.write_text(json.dumps(figures(recipe, report) | {"seconds": round(seconds, 1)}))
-    return json.loads(told.read_text())
+        page.write_text(json.dumps(figures_of(report) | {"seconds": round(seconds, 1)}))
+    return json.loads(page.read_text())
+
+
+def memory_figures(report: dict[str, Any]) -> dict[str, Any]:
+    """Returns the errors of the memory tasks at the greatest length, by task and cell."""
+    length = max(row["length"] for row in report["rows"])
+    tasks: dict[str, Any] = {}
+    for row in report["rows"]:
+        if row["length"] == length:
+            found = {"error": row["error"], "solved": row["solved"]}
+            tasks.setdefault(row["task"], {})[row["cell"]] = found
+    kept = {key: report[key] for key in ("threshold", "versions", "device")}
+    return {"length": length, "tasks": tasks, **kept}
 
 
 def figures(recipe: Recipe, report: dict[str, Any]) -> dict[str, Any]:
@@ -176,32 +112,6 @@ def measure(recipe: Recipe, runs: Path) -> dict[str, Any]:
     return {**first, "seeds": values}
 
 
-def table(found: dict[str, Any], language: str) -> str:
-    """Returns the rows in Markdown."""
-    words = WORDS[language]
-    lines = [
-        "| " + " | ".join(words["head"]) + " |",
-        "| --- | --- |" + 2 * " ---: |" + " --- | ---: |",
-    ]
-    for recipe in RECIPES:
-        row = found.get(recipe.data)
-        if row is None:
-            continue
-        seeds = row["seeds"]
-        spread = "–"
-        if len(seeds) > 1:
-            spread = f"{statistics.mean(seeds):.2f} ± {statistics.stdev(seeds):.2f}"
-        others = "; ".join(f"{name} {value:.2f}" for name, value in row["others"].items())
-        cells = [
-            *(f"{recipe.title[language]}: `{recipe.task}`, `{recipe.data}`",),
-            *(recipe.measure[language], f"**{row['value']:.2f}**", spread, others),
-            f"{row['seconds'] / 60:.1f} min",
-        ]
-        lines.append("| " + " | ".join(cells) + " |")
-    devices = sorted({row["machine"] for row in found.values()})
-    return "\n".join([*lines, "", words["note"].format(device=", ".join(devices))])
-
-
 def replace(page: Path, text: str) -> None:
     """Puts a text between the two comments of a page."""
     old = page.read_text(encoding="utf-8")
@@ -214,13 +124,21 @@ def main(options: Options) -> None:
     import machine
 
     found = json.loads(options.results.read_text()) if options.results.exists() else {}
+
+    def keep(name: str, row: dict[str, Any]) -> None:
+        found[name] = row | {"machine": machine.device()}
+        options.results.write_text(json.dumps(found, indent=2, ensure_ascii=False) + "\n")
+
+    asked = () if options.only_table else options.names
     for recipe in RECIPES:
-        if recipe.data in options.names and not options.only_table:
-            found[recipe.data] = measure(recipe, options.runs) | {"machine": machine.device()}
-            options.results.write_text(json.dumps(found, indent=2, ensure_ascii=False) + "\n")
+        if recipe.data in asked:
+            keep(recipe.data, measure(recipe, options.runs))
+    if MEMORY in asked:
+        out = options.runs / MEMORY
+        keep(MEMORY, told(command(MEMORY, out), out, memory_figures))
     for page in options.write:
-        replace(page, table(found, "ko" if page.name.endswith(".ko.md") else "en"))
-    print(table(found, "en"))
+        replace(page, page_text(found, "ko" if page.name.endswith(".ko.md") else "en"))
+    print(page_text(found, "en"))
 
 
 if __name__ == "__main__":

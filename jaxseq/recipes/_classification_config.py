@@ -26,6 +26,7 @@ class Config:
       hold_out: without a validation part, every so-manieth example, by its checksum, chooses the
         best weights; 0 to train on all and take the last weights.
       units: what a symbol of a text is.
+      lowercase: whether capital letters are read as small ones.
       ngrams: what is read at each place of a text: the symbol, and with it the runs of up to so
         many symbols that end there.
       max_length: symbols of a text that are read.
@@ -60,6 +61,7 @@ class Config:
     out: Path = Path("runs/classification")
     hold_out: int | None = None
     units: Literal["characters", "words"] = "characters"
+    lowercase: bool | None = None
     ngrams: int | None = None
     max_length: int = 1000
     min_count: int = 1
@@ -86,6 +88,7 @@ class Config:
 
 TEXTS: dict[str, Any] = {
     "hold_out": 10,
+    "lowercase": False,
     "ngrams": 1,
     "cell": "gru",
     "embed_size": 32,
@@ -113,12 +116,13 @@ BUNDLED: dict[str, dict[str, Any]] = {
     "udhr": TEXTS
     | {
         "hold_out": 0,
-        "ngrams": 3,
-        "crop": 96,
-        "hidden_size": 96,
+        "lowercase": True,
+        "ngrams": 2,
+        "crop": 48,
+        "pooling": "mean",
         "label_smoothing": 0.02,
-        "batch_size": 32,
         "epochs": 150,
+        "learning_rate": 5e-3,
     },
     "japanese_vowels": SERIES | {"hold_out": 0},
 }

@@ -69,7 +69,8 @@ class Model(NamedTuple):
         """
         if self.vocabulary is not None:
             limit = self.config.max_length
-            return [self.vocabulary.encode(data.normalize_text(text))[:limit] for text in values]
+            texts = [as_read(self.config, text) for text in values]
+            return [self.vocabulary.encode(text)[:limit] for text in texts]
         assert self.scale is not None
         mean, deviation = self.scale
         for place, series in enumerate(values):
@@ -162,9 +163,14 @@ def built_for(config: Config, parts: Parts) -> Model:
     values = [example.value for example in parts.train]
     if parts.kind == "series":
         return build(config, labels, scale=standard(values))
-    text = "\n".join(data.normalize_text(value) for value in values)
+    text = "\n".join(as_read(config, value) for value in values)
     of = getattr(data.Vocabulary, f"of_{config.units}")
     return build(config, labels, of(text, unknown=UNKNOWN, min_count=config.min_count))
+
+
+def as_read(config: Config, text: str) -> str:
+    """Returns a text as the model reads it."""
+    return data.normalize_text(text.lower() if config.lowercase else text)
 
 
 def page_of(model: Model) -> dict[str, Any]:
