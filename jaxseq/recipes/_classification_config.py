@@ -36,6 +36,7 @@ class Config:
       hidden_size: units in a direction of a layer.
       num_layers: recurrent layers.
       bidirectional: whether the layers read both ways.
+      networks: how many networks there are, trained side by side, whose probabilities are averaged.
       pooling: how the steps become one vector.
       dropout: the share dropped from what the layers read, between them, and from what they give.
       symbol_dropout: the share of symbols of a text that are hidden in training.
@@ -70,6 +71,7 @@ class Config:
     hidden_size: int | None = None
     num_layers: int | None = None
     bidirectional: bool = True
+    networks: int | None = None
     pooling: Pooling | None = None
     dropout: float | None = None
     symbol_dropout: float | None = None
@@ -94,6 +96,7 @@ TEXTS: dict[str, Any] = {
     "embed_size": 32,
     "hidden_size": 128,
     "num_layers": 1,
+    "networks": 1,
     "pooling": "mean+max",
     "dropout": 0.3,
     "symbol_dropout": 0.0,
@@ -119,6 +122,7 @@ BUNDLED: dict[str, dict[str, Any]] = {
         "lowercase": True,
         "ngrams": 2,
         "crop": 48,
+        "networks": 3,
         "pooling": "mean",
         "label_smoothing": 0.02,
         "epochs": 150,

@@ -31,8 +31,8 @@ class Model(NamedTuple):
     """A classifier with all that it takes to use it.
 
     Attributes:
-      params: the weights.
-      apply: ``(params, inputs, *, lengths, rngs) -> logits [*batch, K]``, a pure function.
+      params: the weights of each network, a tuple.
+      apply: ``(params[n], inputs, *, lengths, rngs) -> logits [*batch, K]``, a pure function.
       labels: the classes, in the order of the logits.
       vocabulary: of texts; None where the inputs are series.
       scale: mean and deviation of each feature of series; None where the inputs are texts.
@@ -43,7 +43,7 @@ class Model(NamedTuple):
       ('params', 'apply', 'labels', 'vocabulary', 'scale', 'config')
     """
 
-    params: PyTree
+    params: tuple[PyTree, ...]
     apply: Callable[..., Any]
     labels: tuple[str, ...]
     vocabulary: data.Vocabulary | None
@@ -106,28 +106,35 @@ def build(
       >>> vocabulary = data.Vocabulary.of_characters("abc")
       >>> config = resolved(Config(embed_size=2, hidden_size=2), "text")
       >>> model = build(config, ["x", "y"], vocabulary)
-      >>> model.apply(model.params, vocabulary.encode("abba")[None]).shape
+      >>> model.apply(model.params[0], vocabulary.encode("abba")[None]).shape
       (1, 2)
     """
     given: Any = config  # in which no setting is None
     orders = 1 if vocabulary is None else given.ngrams
-    module = nn.SequenceClassifier(
-        len(labels),
-        given.embed_size if scale is None else len(scale[0]),
-        given.hidden_size,
-        given.num_layers,
-        vocab_size=None if vocabulary is None else len(vocabulary) + (orders - 1) * HASHES,
-        symbols=orders,
-        cell=given.cell,
-        bidirectional=given.bidirectional,
-        pooling=tuple(given.pooling.split("+")),
-        dropout=given.dropout,
-        rngs=jax.random.key(given.seed),
-    )
-    params, apply = nn.pure(module)
+    key = jax.random.key(given.seed)
+    made = [
+        nn.pure(
+            nn.SequenceClassifier(
+                len(labels),
+                given.embed_size if scale is None else len(scale[0]),
+                given.hidden_size,
+                given.num_layers,
+                vocab_size=None if vocabulary is None else len(vocabulary) + (orders - 1) * HASHES,
+                symbols=orders,
+                cell=given.cell,
+                bidirectional=given.bidirectional,
+                pooling=tuple(given.pooling.split("+")),
+                dropout=given.dropout,
+                rngs=jax.random.fold_in(key, number) if number else key,
+            )
+        )
+        for number in range(given.networks)
+    ]
+    apply = made[0].apply
     if orders > 1:
         assert vocabulary is not None
         apply = reading_grams(apply, len(vocabulary), orders)
+    params = tuple(network.params for network in made)
     return Model(params, apply, tuple(labels), vocabulary, scale, config)
 
 
@@ -261,8 +268,10 @@ def _run(apply: Callable, params: PyTree, encoded: Sequence[np.ndarray], classes
 @functools.cache
 def _compiled(apply: Callable) -> Callable[..., Array]:
     @jax.jit
-    def log_probs(params: PyTree, values: Array, lengths: Array) -> Array:
-        return jax.nn.log_softmax(apply(params, values, lengths=lengths))
+    def log_probs(params: tuple[PyTree, ...], values: Array, lengths: Array) -> Array:
+        logits = jnp.stack([apply(network, values, lengths=lengths) for network in params])
+        nats = jax.nn.log_softmax(logits)
+        return jax.nn.logsumexp(nats, axis=0) - math.log(len(params))
 
     return log_probs
 
@@ -296,16 +305,23 @@ def make_loss(model: Model, examples: Sequence[Example]) -> Callable[..., Any]:
     prepare = _hide if model.vocabulary is not None else _disturb
 
     def loss(
-        params: PyTree, carry: Any, batch: data.BucketBatch, key: Key | None
+        params: tuple[PyTree, ...], carry: Any, batch: data.BucketBatch, key: Key | None
     ) -> tuple[SumCount, Any]:
-        values, lengths = jnp.asarray(batch.values), jnp.asarray(batch.lengths)
-        if key is not None:
-            values, lengths = prepare(config, values, lengths, key)
-        logits = model.apply(params, values, lengths=lengths, rngs=key)
-        smoothing = 0.0 if key is None else config.label_smoothing
         rows = jnp.asarray(batch.rows)
-        sums = cross_entropy(logits, targets[rows], mask=rows >= 0, label_smoothing=smoothing)
-        return sums, carry
+        right, mask = targets[rows], rows >= 0
+        smoothing = 0.0 if key is None else config.label_smoothing
+        sums = []
+        for number, network in enumerate(params):
+            # Each network sees pieces of its own, so that they err in different places.
+            own = key if key is None or not number else jax.random.fold_in(key, number)
+            values, lengths = jnp.asarray(batch.values), jnp.asarray(batch.lengths)
+            if own is not None:
+                values, lengths = prepare(config, values, lengths, own)
+            logits = model.apply(network, values, lengths=lengths, rngs=own)
+            sums.append(cross_entropy(logits, right, mask=mask, label_smoothing=smoothing))
+        # The terms counted are the examples, however many networks read them.
+        total = sum(each.total for each in sums) / len(sums)
+        return SumCount(total, sums[0].count), carry
 
     return loss
 

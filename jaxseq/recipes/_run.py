@@ -14,7 +14,10 @@ from jaxseq._checks import InputError, error
 from jaxseq._types import PyTree
 from jaxseq._version import __version__
 
-AT_LEAST_ONE = ("steps", "epochs", "evaluate_every", "batch_size", "window", "min_count", "ngrams")
+AT_LEAST_ONE = (
+    *("steps", "epochs", "evaluate_every", "batch_size", "window", "min_count", "ngrams"),
+    "networks",
+)
 NOT_NEGATIVE = ("patience", "weight_decay")
 POSITIVE = ("learning_rate", "max_norm")
 

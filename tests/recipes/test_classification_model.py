@@ -143,7 +143,7 @@ def test_log_probabilities_do_not_depend_on_what_stands_beside(model):
         ids = model.vocabulary.encode(value)
         padded = np.zeros((1, 6), np.int32)
         padded[0, : len(ids)] = ids
-        logits = model.apply(model.params, padded, lengths=np.array([len(ids)], np.int32))
+        logits = model.apply(model.params[0], padded, lengths=np.array([len(ids)], np.int32))
         np.testing.assert_allclose(row, jax.nn.log_softmax(logits)[0], atol=1e-5)
 
 
@@ -153,6 +153,45 @@ def test_series_of_all_lengths_are_classified(of_series):
     together = log_probs(of_series, series)
     for row, one in zip(together, series, strict=True):
         np.testing.assert_allclose(row, log_probs(of_series, [one])[0], atol=1e-5)
+
+
+def test_networks_differ_and_their_probabilities_are_averaged():
+    config = dataclasses.replace(TEXT, networks=3)
+    model = built_for(config, Parts(ROWS, [], []))
+    values = ["abba", "", "bcbcbc"]
+    alone = [log_probs(model._replace(params=(one,)), values) for one in model.params]
+    assert len(alone) == 3 and np.ptp(alone, axis=0).max() > 1e-3
+    np.testing.assert_allclose(
+        np.exp(log_probs(model, values)), np.exp(alone).mean(0), rtol=1e-5, atol=1e-7
+    )
+
+
+def test_each_network_learns_by_itself():
+    config = dataclasses.replace(TEXT, networks=2)
+    model = built_for(config, Parts(ROWS, [], []))
+    batch = batch_of(model, ROWS, rows=6)
+
+    def mean_loss(params):
+        return make_loss(model, ROWS)(params, (), batch, None)[0].total
+
+    both = jax.grad(mean_loss)(model.params)
+    assert float(make_loss(model, ROWS)(model.params, (), batch, None)[0].count) == 4
+    for number, network in enumerate(model.params):
+        (alone,) = jax.grad(mean_loss)((network,))
+        for one, other in zip(jax.tree.leaves(alone), jax.tree.leaves(both[number]), strict=True):
+            np.testing.assert_allclose(one / 2, other, atol=1e-6)
+
+
+def test_capital_letters_are_read_as_small_ones_where_the_settings_say_so():
+    vocabulary = data.Vocabulary.of_characters("abc", unknown="\ufffd")
+    for lowercase in (False, True):
+        model = build(dataclasses.replace(TEXT, lowercase=lowercase), ["x", "y"], vocabulary)
+        upper, lower = model.encode(["AB", "ab"])
+        assert (upper.tolist() == lower.tolist()) is lowercase
+    capital = built_for(
+        dataclasses.replace(TEXT, lowercase=True), Parts([Example("AB", "x")], [], [])
+    )
+    assert "a" in capital.vocabulary.symbols and "A" not in capital.vocabulary.symbols
 
 
 def test_nothing_to_classify_is_an_error(model):
@@ -241,7 +280,7 @@ def biased(model, *logits):
     found = []
     for n in where:
         changed = jax.tree.unflatten(tree, [*leaves[:n], values, *leaves[n + 1 :]])
-        out = model.apply(changed, np.ones((1, 6), np.int32), lengths=np.array([2], np.int32))
+        out = model.apply(changed[0], np.ones((1, 6), np.int32), lengths=np.array([2], np.int32))
         if np.allclose(out[0], values):
             found.append(changed)
     assert len(found) == 1
