@@ -1,8 +1,8 @@
 """Sequence modelling for JAX: recurrent networks as pure functions, and all that is around them.
 
 The names here are the functional core. The rooms ``nn`` (Flax modules), ``training``, ``decoding``,
-``losses``, ``recipes``, ``structured`` and ``testing`` are loaded when they are first used, so that
-the core does not import Flax or Orbax.
+``losses``, ``diagnostics``, ``recipes``, ``structured`` and ``testing`` are loaded when they are
+first used, so that the core does not import Flax or Orbax.
 """
 
 import importlib
@@ -53,7 +53,12 @@ __all__ = [
     "zoneout",
 ]
 
-_ROOMS = frozenset({"decoding", "losses", "nn", "recipes", "structured", "testing", "training"})
+_ROOMS = frozenset(
+    {
+        *("decoding", "diagnostics", "losses", "nn", "recipes"),
+        *("structured", "testing", "training"),
+    }
+)
 
 
 def __getattr__(name: str) -> ModuleType:

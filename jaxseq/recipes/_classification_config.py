@@ -125,7 +125,7 @@ BUNDLED: dict[str, dict[str, Any]] = {
         "networks": 3,
         "pooling": "mean",
         "label_smoothing": 0.02,
-        "epochs": 150,
+        "epochs": 120,
         "learning_rate": 5e-3,
     },
     "japanese_vowels": SERIES | {"hold_out": 0},

@@ -320,7 +320,7 @@ def make_loss(model: Model, examples: Sequence[Example]) -> Callable[..., Any]:
             logits = model.apply(network, values, lengths=lengths, rngs=own)
             sums.append(cross_entropy(logits, right, mask=mask, label_smoothing=smoothing))
         # The terms counted are the examples, however many networks read them.
-        total = sum(each.total for each in sums) / len(sums)
+        total = jnp.stack([each.total for each in sums]).mean()
         return SumCount(total, sums[0].count), carry
 
     return loss

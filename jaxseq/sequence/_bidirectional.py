@@ -13,6 +13,7 @@ from jaxseq.sequence._arguments import check_arguments
 from jaxseq.sequence._padding import mask_and_resets
 from jaxseq.sequence._scan import scan
 from jaxseq.sequence._schedule import HOIST_UP_TO
+from jaxseq.sequence._taps import tapped
 
 
 class Directions(NamedTuple):
@@ -98,7 +99,7 @@ def bidirectional(
     carry = Directions(None, None) if carry is None else carry
     options = {"backend": backend, "remat": remat, "unroll": unroll}
     rows = math.prod(jnp.shape(xs)[:-2])
-    if rows <= HOIST_UP_TO and backend != "reference":
+    if rows <= HOIST_UP_TO and backend != "reference" and not tapped():
         return _in_one_loop(cell, params, xs, carry, lengths, resets, **options)
     carries, outputs = [], []
     for reverse, weights, state in zip((False, True), params, carry, strict=True):

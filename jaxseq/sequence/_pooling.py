@@ -10,6 +10,7 @@ from jaxseq._arrays import accumulator
 from jaxseq._checks import check_shape, error, shape_text
 from jaxseq._types import Array, ArrayLike, Lengths
 from jaxseq.sequence._arguments import check_lengths
+from jaxseq.sequence._attention import masked_softmax
 
 Steps = Float[ArrayLike, "*batch T O"]
 
@@ -139,8 +140,7 @@ def attention_pool(
     if not ys.shape[-2]:
         return ys.sum(-2)
     wide = accumulator(ys.dtype)
-    # Not -inf: a row without a valid step has weights too, if only of zeros.
-    weights = jax.nn.softmax(jnp.where(valid, scores.astype(wide), jnp.finfo(wide).min))
+    weights = masked_softmax(scores.astype(wide), valid)
     return (weights[..., None] * ys.astype(wide)).sum(-2).astype(ys.dtype)
 
 

@@ -28,6 +28,7 @@ class Options(NamedTuple):
       window: steps between the carries that the backward pass finds kept; None to keep everything.
       unroll: steps in one iteration of a loop.
       schedules: set by hand, or None.
+      tapped: whether states are added to, which every cell inside must see.
     """
 
     where: str
@@ -36,6 +37,7 @@ class Options(NamedTuple):
     window: int | None
     unroll: int
     schedules: Schedules | None = None
+    tapped: bool = False
 
     @property
     def direction(self) -> dict[str, Any]:
@@ -143,10 +145,14 @@ class Runner:
     ) -> tuple[PyTree, Array]:
         """Runs ``cell`` over ``xs [T, *batch, I]``; as in :class:`jaxseq.cells.Run`."""
         options = self.options
-        if (state_mask is not None or hold is not None) and cell.maps is None:
+        masked = state_mask is not None or hold is not None
+        if masked and (cell.maps is None or options.backend == "reference"):
             raise error(
                 options.where,
-                f"a mask or a hold on the state needs a cell with maps, but {cell.name} has none",
+                f"a mask or a hold on the state needs a cell with maps, but {cell.name} has none"
+                if cell.maps is None
+                else "a mask on the state inside a cell under taps needs the fused loop",
+                hint=None if cell.maps is None else 'leave `backend` at "auto"',
             )
         if cell.unfold is not None:
             carry, ys = cell.unfold(self, params, carry, xs)
@@ -222,7 +228,7 @@ def run_scan(
     inputs = jax.tree.map(lambda leaf: time_major(leaf, batch_axes), (xs, valid, resets))
 
     def steps(carry, inputs):
-        if options.backend == "reference":
+        if options.backend == "reference" and not options.tapped:
             return run_reference(cell, params, carry, inputs, **options.direction)
         xs, valid, resets = inputs
         return Runner(options, xs, valid, resets)(cell, params, carry, xs)

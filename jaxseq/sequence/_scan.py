@@ -12,6 +12,7 @@ from jaxseq.sequence._arguments import (
 )
 from jaxseq.sequence._runner import Options, run_scan
 from jaxseq.sequence._schedule import overridden
+from jaxseq.sequence._taps import tap, tapped
 
 
 def scan(
@@ -92,6 +93,8 @@ def scan(
     check_positive("scan", "unroll", unroll)
     check_backend("scan", backend)
     arguments = check_arguments("scan", cell, params, xs, carry, lengths, resets)
+    cell, wide = tap(cell, params, arguments.xs, arguments.carry, reverse=bool(reverse))
+    arguments = arguments._replace(xs=wide)
     options = Options(
         where="scan",
         backend=backend,
@@ -99,5 +102,6 @@ def scan(
         window=remat_window("scan", remat, arguments.xs.shape[-2]),
         unroll=int(unroll),
         schedules=overridden(),
+        tapped=tapped(),
     )
     return run_scan(cell, params, *arguments, options=options)

@@ -82,10 +82,17 @@ def truncated_bptt(
 
     def body(carry, inputs):
         x, reset, t = inputs
-        # The first window may pass its gradient on to the initial carry.
-        carry = jax.tree.map(
-            lambda leaf: jnp.where(t[0] == 0, leaf, jax.lax.stop_gradient(leaf)), carry
-        )
+        # The first window may pass its gradient on to the initial carry; and where a row has ended,
+        # nothing is run any more that a window could part from what was before.
+        passes = t[0] == 0
+        if lengths is not None:
+            passes = passes | (lengths <= t[0])
+
+        def parted(leaf):
+            open_to = jnp.reshape(passes, passes.shape + (1,) * (leaf.ndim - passes.ndim))
+            return jnp.where(open_to, leaf, jax.lax.stop_gradient(leaf))
+
+        carry = jax.tree.map(parted, carry)
         carry, ys = scan(
             cell,
             params,

@@ -21,8 +21,11 @@ def by_hand(params, xs, carry, *, window, lengths, resets):
     outputs = []
     for begin in range(0, xs.shape[1], window):
         piece = slice(begin, begin + window)
-        if begin:
-            carry = jax.lax.stop_gradient(carry)
+        if begin:  # a row that has ended is not parted from its end
+            going = (lengths > begin)[:, None]
+            carry = jax.tree.map(
+                lambda leaf, going=going: jnp.where(going, jax.lax.stop_gradient(leaf), leaf), carry
+            )
         carry, ys = jaxseq.scan(
             CELL,
             params,
@@ -71,6 +74,18 @@ def test_a_loss_reaches_back_to_the_start_of_its_window_and_no_further():
 
     expected = [[1, 0, 0, 0, 0], [1, 1, 0, 0, 0], [0, 0, 1, 0, 0], [0, 0, 1, 1, 0], [0, 0, 0, 0, 1]]
     assert reach(jnp.zeros((5, 1)))[..., 0].tolist() == expected
+
+
+def test_the_padding_parts_no_row_from_its_end():
+    def last(xs, lengths):
+        carry, _ = jaxseq.truncated_bptt(CELL, PARAMS, xs, window=2, lengths=lengths)
+        return carry.h[1].sum()
+
+    padded = jax.grad(last)(XS, jnp.array([7, 4]))
+    alone = jax.grad(last)(XS[:, :4], jnp.array([4, 4]))
+    assert float(jnp.abs(alone[1, 2:]).max()) > 0
+    np.testing.assert_allclose(padded[1, :4], alone[1], atol=1e-7)
+    assert not padded[1, 4:].any() and not padded[1, :2].any()
 
 
 def test_the_first_window_alone_reaches_the_initial_carry():
