@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import tyro
-from recipe_tables import MEMORY, RECIPES, Recipe, page_text
+from recipe_tables import MEMORY, ROWS, Row, page_text
 
 ROOT = Path(__file__).parents[1]
 BEGIN, END = "<!-- recipes -->", "<!-- /recipes -->"
@@ -28,14 +28,23 @@ SHORT = {
     "the most frequent label of each word": "most frequent label",
     "a hidden Markov model": "HMM",
     "a CRF with features by hand": "CRF, features by hand",
+    "the nearest training source": "nearest training source",
+    "persistence (random walk)": "persistence",
+    "seasonal naive, 7 steps": "seasonal naive, 7",
+    "seasonal naive, 365 steps": "seasonal naive, 365",
+    "AR(12)": "AR(12)",
+    "AR(5)": "AR(5)",
+    "hidden Markov models of words": "HMMs of words",
 }
+"""What stands beside a figure, and what it is called there."""
+RUNS = {row.data: row.task for row in ROWS}
 
 
 @dataclasses.dataclass(frozen=True)
 class Options:
     """Runs the recipes and makes Markdown of their reports."""
 
-    names: tuple[str, ...] = (*(recipe.data for recipe in RECIPES), MEMORY)
+    names: tuple[str, ...] = (*RUNS, MEMORY)
     """Which data; ``memory`` for the memory tasks, which make their own."""
     runs: Path = Path("runs/recipes")
     """Where the runs are, one directory each."""
@@ -51,11 +60,12 @@ def command(task: str, out: Path, *more: str) -> list[str]:
     return [sys.executable, "-m", "jaxseq", "train", task, *more, "--out", str(out)]
 
 
-def run(recipe: Recipe, seed: int, runs: Path) -> dict[str, Any]:
+def run(data: str, seed: int, runs: Path) -> dict[str, Any]:
     """Runs the command line unless its report is there; returns what is told of it."""
-    out = runs / f"{recipe.data}-{seed}"
-    words = command(recipe.task, out, "--data", recipe.data, "--seed", str(seed))
-    return told(words, out, lambda report: figures(recipe, report))
+    out = runs / f"{data}-{seed}"
+    words = command(RUNS[data], out, "--data", data, "--seed", str(seed))
+    rows = [row for row in ROWS if row.data == data]
+    return told(words, out, lambda report: figures(rows, report))
 
 
 def told(
@@ -85,31 +95,38 @@ def memory_figures(report: dict[str, Any]) -> dict[str, Any]:
     return {"length": length, "tasks": tasks, **kept}
 
 
-def figures(recipe: Recipe, report: dict[str, Any]) -> dict[str, Any]:
-    """Returns the figure of a report and those beside it, in per cent."""
-    others = report["others"]["test"]
-    return {
-        "value": percent(report["test"], recipe.path),
-        "others": {
-            SHORT[name]: percent(row, recipe.path) for name, row in others.items() if name in SHORT
-        },
-        "versions": report["versions"],
-        "device": report["device"],
+def figures(rows: list[Row], report: dict[str, Any]) -> dict[str, Any]:
+    """Returns the figures of a report that are told, and those beside them."""
+    found = {
+        row.key: {
+            "value": figure(row, report[row.part]),
+            "others": {
+                SHORT[name]: figure(row, page)
+                for name, page in report["others"].get(row.part, {}).items()
+                if name in SHORT
+            },
+        }
+        for row in rows
     }
+    return {"rows": found, "versions": report["versions"], "device": report["device"]}
 
 
-def percent(page: Any, path: tuple[str, ...]) -> float:
-    for name in path:
+def figure(row: Row, page: Any) -> float:
+    for name in row.path:
         page = page[name]
-    return round(100 * page, 2)
+    return round(row.scale * page, row.digits)
 
 
-def measure(recipe: Recipe, runs: Path) -> dict[str, Any]:
+def measure(data: str, runs: Path) -> dict[str, Any]:
     """Runs a recipe, with more seeds if it is brief."""
-    first = run(recipe, SEEDS[0], runs)
+    first = run(data, SEEDS[0], runs)
     seeds = SEEDS if first["seconds"] < BRIEF else SEEDS[:1]
-    values = [run(recipe, seed, runs)["value"] for seed in seeds]
-    return {**first, "seeds": values}
+    pages = [run(data, seed, runs)["rows"] for seed in seeds]
+    rows = {
+        key: row | {"seeds": [page[key]["value"] for page in pages]}
+        for key, row in first["rows"].items()
+    }
+    return first | {"rows": rows}
 
 
 def replace(page: Path, text: str) -> None:
@@ -130,9 +147,9 @@ def main(options: Options) -> None:
         options.results.write_text(json.dumps(found, indent=2, ensure_ascii=False) + "\n")
 
     asked = () if options.only_table else options.names
-    for recipe in RECIPES:
-        if recipe.data in asked:
-            keep(recipe.data, measure(recipe, options.runs))
+    for data in RUNS:
+        if data in asked:
+            keep(data, measure(data, options.runs))
     if MEMORY in asked:
         out = options.runs / MEMORY
         keep(MEMORY, told(command(MEMORY, out), out, memory_figures))

@@ -20,31 +20,34 @@ REPORT = {
 }
 
 
-def recipe_of(data):
-    return next(recipe for recipe in recipe_tables.RECIPES if recipe.data == data)
+def rows_of(data):
+    return [row for row in recipe_tables.ROWS if row.data == data]
 
 
-def row(value=87.65, seeds=(87.65, 87.95, 88.1), seconds=150.0, machine="a machine"):
+def told(data, value=87.65, seeds=(87.65, 87.95, 88.1), seconds=150.0, machine="a machine"):
     others = {"naive Bayes": 70.57, "HMM": 9.0}
-    page = {"value": value, "seeds": list(seeds), "seconds": seconds, "others": others}
-    return page | {"machine": machine}
+    page = {"value": value, "seeds": list(seeds), "others": others}
+    rows = {row.key: page for row in rows_of(data)}
+    return {"rows": rows, "seconds": seconds, "machine": machine}
 
 
 def test_figures_are_in_per_cent_and_beside_them_those_worth_a_word():
-    found = recipes.figures(recipe_of("names"), REPORT)
+    found = recipes.figures(rows_of("names"), REPORT)
     assert found == {
-        "value": 87.65,
-        "others": {"naive Bayes": 70.57},
+        "rows": {"test/accuracy": {"value": 87.65, "others": {"naive Bayes": 70.57}}},
         "versions": {"jax": "1.2"},
         "device": "cpu",
     }
 
 
 def test_a_figure_may_stand_deep_in_a_report():
-    assert recipes.percent(REPORT["test"], ("by_label", "SPACE", "f1")) == 96.79
-    assert recipe_of("korean_spacing").path == ("by_label", "SPACE", "f1")
+    (row,) = rows_of("korean_spacing")
+    assert row.path == ("by_label", "SPACE", "f1")
+    assert recipes.figure(row, REPORT["test"]) == 96.79
     with pytest.raises(KeyError):
-        recipes.percent(REPORT["test"], ("by_label", "NONE", "f1"))
+        recipes.figure(row._replace(path=("by_label", "NONE", "f1")), REPORT["test"])
+    mase = {"columns": {"temp_max": {"mase": [0.81234, *[0.9] * 5, 1.1]}}}
+    assert [recipes.figure(row, mase) for row in rows_of("seattle_weather")] == [0.812, 1.1]
 
 
 def test_a_run_is_the_command_line_with_its_default_settings(tmp_path):
@@ -55,16 +58,16 @@ def test_a_run_is_the_command_line_with_its_default_settings(tmp_path):
 
 
 def test_a_run_that_is_there_is_not_run_again(tmp_path, monkeypatch):
-    recipe = recipe_of("names")
     (tmp_path / "names-0").mkdir()
-    (tmp_path / "names-0" / "told.json").write_text(json.dumps(row(seconds=400.0)))
+    (tmp_path / "names-0" / "told.json").write_text(json.dumps(told("names", seconds=400.0)))
     monkeypatch.setattr(recipes.subprocess, "run", None)
-    assert recipes.run(recipe, 0, tmp_path)["value"] == 87.65
-    assert recipes.measure(recipe, tmp_path)["seeds"] == [87.65]  # too long to be repeated
+    assert recipes.run("names", 0, tmp_path)["seconds"] == 400.0
+    found = recipes.measure("names", tmp_path)["rows"]["test/accuracy"]
+    assert found["seeds"] == [87.65]  # too long to be repeated
 
 
 def test_a_run_that_is_not_there_is_run_from_the_beginning(tmp_path, monkeypatch):
-    recipe, commands = recipe_of("names"), []
+    commands = []
 
     def run(words, *, check):
         out = tmp_path / words[-1]
@@ -76,39 +79,47 @@ def test_a_run_that_is_not_there_is_run_from_the_beginning(tmp_path, monkeypatch
     (tmp_path / "names-0").mkdir()
     (tmp_path / "names-0" / "half a run").touch()
     monkeypatch.setattr(recipes.subprocess, "run", run)
-    found = recipes.measure(recipe, tmp_path)
-    assert found["value"] == 87.65 and found["seeds"] == [87.65] * 3 and found["seconds"] >= 0
+    found = recipes.measure("names", tmp_path)
+    row = found["rows"]["test/accuracy"]
+    assert row["value"] == 87.65 and row["seeds"] == [87.65] * 3 and found["seconds"] >= 0
     assert [words[-1] for words in commands] == [str(tmp_path / f"names-{n}") for n in range(3)]
 
 
-def test_the_table_has_a_row_for_each_recipe_that_was_run():
-    text = recipe_tables.table({"udhr": row(seeds=[87.65]), "names": row()}, "en")
+def test_the_table_has_a_line_for_each_row_of_the_runs_that_are_there():
+    found = {"udhr": told("udhr", seeds=[87.65]), "names": told("names")}
+    text = recipe_tables.table(found, "en")
     lines = text.split("\n")
     assert lines[0].startswith("| data | measure on the test part | this model |")
     assert {line.count("|") for line in lines[:4]} == {7}
     spread = f"{statistics.mean((87.65, 87.95, 88.1)):.2f} ± 0.23"
     assert lines[2] == (
-        "| names, 21 languages: `classification`, `names` | accuracy | **87.65** | "
+        "| names, 21 languages: `classification`, `names` | accuracy, % | **87.65** | "
         f"{spread} | naive Bayes 70.57; HMM 9.00 | 2.5 min |"
     )
-    assert "`udhr` | accuracy | **87.65** | – |" in lines[3]
+    assert "`udhr` | accuracy, % | **87.65** | – |" in lines[3]
     assert lines[4] == "" and "mean ± standard deviation" in text and text.endswith("a machine.")
+    two = recipe_tables.table({"home_assistant_en_ko": told("home_assistant_en_ko")}, "en")
+    assert two.count("`home_assistant_en_ko`") == 2 and "| BLEU | **87.65** |" in two
 
 
 def test_the_korean_table_has_the_same_figures():
-    found = {"korean_spacing": row(), "usaddress": row(machine="another one")}
+    found = {
+        "korean_spacing": told("korean_spacing"),
+        "usaddress": told("usaddress", machine="another one"),
+    }
     english, korean = (recipe_tables.table(found, language) for language in ("en", "ko"))
-    assert "| 한국어 띄어쓰기: `tagging`, `korean_spacing` | 공백 F1 | **87.65** |" in korean
+    assert "| 한국어 띄어쓰기: `tagging`, `korean_spacing` | 공백 F1, % | **87.65** |" in korean
     assert "미국 주소" in korean and "구간 F1" in korean and "this model" not in korean
     assert english.count("\n") == korean.count("\n")
     for text in (english, korean):
         assert "a machine, another one" in text
 
 
-def test_every_recipe_has_its_words_in_both_languages():
-    for recipe in recipe_tables.RECIPES:
-        assert recipe.title.keys() == recipe.measure.keys() == recipe_tables.WORDS.keys()
-    assert len({recipe.data for recipe in recipe_tables.RECIPES}) == len(recipe_tables.RECIPES)
+def test_every_row_has_its_words_in_both_languages_and_a_place_of_its_own():
+    rows = recipe_tables.ROWS
+    for row in rows:
+        assert row.title.keys() == row.measure.keys() == recipe_tables.WORDS.keys()
+    assert len({(row.data, row.key) for row in rows}) == len(rows)
     assert len(recipe_tables.WORDS["en"]["head"]) == len(recipe_tables.WORDS["ko"]["head"]) == 6
 
 
@@ -131,12 +142,12 @@ def test_a_page_without_the_comments_is_left_alone(tmp_path):
 
 def test_the_table_alone_is_told_without_a_run(tmp_path, monkeypatch, capsys):
     results, page = tmp_path / "recipes.json", tmp_path / "README.ko.md"
-    results.write_text(json.dumps({"names": row()}))
+    results.write_text(json.dumps({"names": told("names")}))
     page.write_text(recipes.BEGIN + recipes.END)
     monkeypatch.setattr(recipes.subprocess, "run", None)
     recipes.main(recipes.Options(only_table=True, results=results, write=(page,)))
-    assert recipe_tables.table({"names": row()}, "ko") in page.read_text()
-    assert capsys.readouterr().out == recipe_tables.table({"names": row()}, "en") + "\n"
+    assert recipe_tables.table({"names": told("names")}, "ko") in page.read_text()
+    assert capsys.readouterr().out == recipe_tables.table({"names": told("names")}, "en") + "\n"
 
 
 MEMORY_REPORT = {
@@ -169,5 +180,7 @@ def test_of_the_memory_tasks_the_greatest_length_is_told():
 
 def test_both_tables_stand_on_a_page_one_below_the_other():
     found = recipes.memory_figures(MEMORY_REPORT) | {"seconds": 1.0}
-    text = recipe_tables.page_text({"names": row(), "memory": found}, "en")
-    assert text.startswith(recipe_tables.table({"names": row()}, "en") + "\n\n| memory over")
+    text = recipe_tables.page_text({"names": told("names"), "memory": found}, "en")
+    assert text.startswith(
+        recipe_tables.table({"names": told("names")}, "en") + "\n\n| memory over"
+    )
