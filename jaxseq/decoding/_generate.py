@@ -72,7 +72,7 @@ def generate(
 
     def body(state, t):
         carry, token, done = state
-        carry, logits = _checked_step(where, step, carry, token, stop)
+        carry, logits = checked_step(where, step, carry, token, stop)
         logits = logits.astype(accumulator(logits.dtype))
         chosen = choose(logits, t).astype(jnp.int32)
         log_probs = jax.nn.log_softmax(logits, axis=-1)
@@ -155,10 +155,13 @@ def _check_carry(where: str, carry: PyTree) -> None:
         )
 
 
-def _checked_step(
-    where: str, step: Step, carry: PyTree, token: Array, stop: int | None
+def checked_step(
+    where: str, step: Step, carry: PyTree, token: Array, stop: int | None, *, rows: str = "B"
 ) -> tuple[PyTree, Array]:
-    """Runs ``step``, or raises if what it returns cannot be gone on with."""
+    """Runs ``step``, or raises if what it returns cannot be gone on with.
+
+    ``rows`` is what errors call the number of symbols.
+    """
     out = step(carry, token)
     if not isinstance(out, tuple) or len(out) != 2:
         raise error(
@@ -171,7 +174,7 @@ def _checked_step(
     if logits.ndim != 2 or logits.shape[0] != token.shape[0] or not logits.shape[1]:
         raise error(
             where,
-            f"`step` must return logits of shape (B, V) with B = {token.shape[0]}, "
+            f"`step` must return logits of shape ({rows}, V) with {rows} = {token.shape[0]}, "
             f"but they have shape {shape_text(logits.shape)}",
         )
     if not jnp.issubdtype(logits.dtype, jnp.floating):

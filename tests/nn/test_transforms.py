@@ -36,13 +36,20 @@ def tagger(seed=0, **settings):
     return nn.SequenceTagger(3, 2, 2, cell="elman", output="crf", rngs=nnx.Rngs(seed), **settings)
 
 
-every_model = pytest.mark.parametrize("build", [build, classifier, tagger])
+def translator(seed=0, **settings):
+    settings = {"input_feeding": True, "attention": "additive", **settings}
+    return nn.Seq2Seq(3, 3, 2, 2, cell="elman", rngs=nnx.Rngs(seed), **settings)
+
+
+every_model = pytest.mark.parametrize("build", [build, classifier, tagger, translator])
 
 
 def loss(model, tokens, rngs=None):
     more = {"lengths": np.array([3, 1]), "rngs": rngs}
     if isinstance(model, nn.LanguageModel):
         return (model(tokens, **more)[1] ** 2).mean()
+    if isinstance(model, nn.Seq2Seq):
+        return (model(tokens, tokens, source_lengths=more["lengths"], **more) ** 2).mean()
     if isinstance(model, nn.SequenceClassifier):
         return (model(tokens, **more) ** 2).mean()
     emissions = model(tokens, characters=jnp.stack([tokens, tokens], axis=-1), **more)
