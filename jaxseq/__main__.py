@@ -1,5 +1,6 @@
 """The command line: ``python -m jaxseq``, a thin skin over the recipes."""
 
+import inspect
 import shlex
 import sys
 from pathlib import Path
@@ -8,7 +9,15 @@ from typing import Annotated, Any
 import tyro
 
 from jaxseq._checks import InputError, error, is_ours
-from jaxseq.recipes import classification, language_model, memory, tagging
+from jaxseq.recipes import (
+    classification,
+    forecasting,
+    language_model,
+    memory,
+    speech,
+    tagging,
+    translation,
+)
 from jaxseq.recipes._directory import evaluation_directory, task_of
 
 FAILED = 1
@@ -54,19 +63,24 @@ def evaluate(directory: Directory, data: str | None = None) -> int:
     return 0
 
 
-def predict(directory: Directory, data: str, to: Path) -> int:
+def predict(directory: Directory, data: str, to: Path, n_best: int | None = None) -> int:
     """Applies a trained model to a file, and writes a file with what it says.
 
     Args:
       directory: of the run.
       data: a file of the task's format; labels in it play no part.
       to: the file to write.
+      n_best: how many predictions of each, the best first, if the task has more than one.
     """
     recipe = _recipe_of(directory, "predict")
+    options = {} if n_best is None else {"n_best": n_best}
+    if not options.keys() <= inspect.signature(recipe.predict).parameters.keys():
+        problem = f"{recipe.TASK} has one prediction of each, and no `n_best`"
+        raise error("jaxseq", problem, hint="leave --n-best out", kind=InputError)
     if to.exists() and Path(data).exists() and to.samefile(data):
         problem = f"{to} is the file that is read, and would be overwritten"
         raise error("jaxseq", problem, hint="name another one with --to", kind=InputError)
-    number = recipe.predict(directory, source=data, to=to)
+    number = recipe.predict(directory, source=data, to=to, **options)
     print(f"{number} rows written to {to}")
     return 0
 
@@ -110,7 +124,11 @@ def generate(
 
 
 TASKS: dict[str, Any] = {
-    recipe.TASK: recipe for recipe in (language_model, classification, tagging, memory)
+    recipe.TASK: recipe
+    for recipe in (
+        *(language_model, classification, tagging, memory, translation, speech),
+        forecasting,
+    )
 }
 VERBS = {"evaluate": evaluate, "predict": predict, "generate": generate}
 

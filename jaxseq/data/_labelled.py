@@ -48,7 +48,7 @@ def read_labelled_text(path: str | os.PathLike[str]) -> list[LabelledText]:
     """
     file = UserFile("read_labelled_text", pathlib.Path(path))
     # White space around a label would make another class of it, which nobody sees.
-    return [LabelledText(text, label.strip()) for text, label in _columns(file, "text", "label")]
+    return [LabelledText(text, label.strip()) for text, label in columns(file, "text", "label")]
 
 
 def read_texts(path: str | os.PathLike[str]) -> list[str]:
@@ -74,32 +74,49 @@ def read_texts(path: str | os.PathLike[str]) -> list[str]:
       ['"Fine", they say']
     """
     file = UserFile("read_texts", pathlib.Path(path))
-    return [text for (text,) in _columns(file, "text")]
+    return [text for (text,) in columns(file, "text")]
 
 
-def _columns(file: UserFile, *names: str) -> Iterator[list[str]]:
-    """The fields of these columns, row by row."""
+def columns(file: UserFile, *names: str) -> Iterator[list[str]]:
+    """The fields of these columns of a file with a header, row by row; none is empty."""
+    return (fields for _, fields in numbered_columns(file, *names))
+
+
+def numbered_columns(
+    file: UserFile, *names: str, optional: tuple[str, ...] = ()
+) -> Iterator[tuple[int, list[str]]]:
+    """The same after the numbers of their lines; an optional column may be empty, or lacking."""
     text = normal_text(file, file.read(), lines=True)
-    tabs = "\t" in text.lstrip("\n").partition("\n")[0]
-    rows, hint = (_tab_rows(text), _IN_TABS) if tabs else (_comma_rows(file, text), _IN_QUOTES)
+    rows, hint = rows_of(file, text)
     first, header = next(rows)
-    places = _places(file, first, [name.strip() for name in header], names)
+    header = [name.strip() for name in header]
+    places = places_of(file, first, header, names)
+    places += [header.index(name) if name in header else len(header) for name in optional]
     line = first
     for line, fields in rows:
         if len(fields) != len(header):
             problem = f"the number of fields is {len(fields)}, but {len(header)} in the header"
             raise file.error(problem, line=line, hint=hint)
-        values = [fields[place] for place in places]
-        for name, value in zip(names, values, strict=True):
+        values = [[*fields, ""][place] for place in places]
+        for name, value in zip(names, values, strict=False):
             if not value or value.isspace():
                 fill = "fill it in, or take the line out"
                 raise file.error(f"the {name} is empty", line=line, hint=fill)
-        yield values
+        yield line, values
     if line == first:
         raise file.error("has no rows below its header", hint="give one row for each text")
 
 
-def _places(file: UserFile, line: int, header: list[str], names: tuple[str, ...]) -> list[int]:
+def rows_of(file: UserFile, text: str) -> tuple[Iterator[tuple[int, list[str]]], str]:
+    """The numbers and the fields of the lines that are not empty, and how such lines are written.
+
+    The fields are between tabs if the first line has one, else between commas.
+    """
+    tabs = "\t" in text.lstrip("\n").partition("\n")[0]
+    return (_tab_rows(text), _IN_TABS) if tabs else (_comma_rows(file, text), _IN_QUOTES)
+
+
+def places_of(file: UserFile, line: int, header: list[str], names: tuple[str, ...]) -> list[int]:
     """Where in a row the columns are."""
     wanted = " and ".join(f"`{name}`" for name in names)
     hint = f"name the columns in the first line, between tabs or commas: {wanted}"

@@ -38,6 +38,22 @@ class Translation(NamedTuple):
     korean: str
 
 
+class Pair(NamedTuple):
+    """A row of a file that :func:`read_pairs` reads.
+
+    Attributes:
+      source: a text.
+      target: what it becomes: its translation, its pronunciation.
+
+    Example:
+      >>> Pair("ox", "AA K S").target
+      'AA K S'
+    """
+
+    source: str
+    target: str
+
+
 class Paragraph(NamedTuple):
     """A row of ``udhr``.
 

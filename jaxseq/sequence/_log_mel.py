@@ -74,7 +74,8 @@ def log_mel(
     Example:
       >>> import jax.numpy as jnp
       >>> from jaxseq.sequence import log_mel
-      >>> second = jnp.sin(2 * jnp.pi * 440 * jnp.arange(16000) / 16000)  # of the chamber pitch
+      >>> time = jnp.linspace(0.0, 1.0, 16000, endpoint=False)
+      >>> second = jnp.sin(2 * jnp.pi * 440 * time)  # of the chamber pitch
       >>> features, lengths = log_mel(second, sample_rate=16000)
       >>> features.shape, int(lengths), int(features[50].argmax())
       ((98, 40), 98, 7)
@@ -166,7 +167,7 @@ def mel_edges(
 
     Example:
       >>> mel_edges(2, low=0.0, high=4000.0).round().tolist()
-      [0.0, 622.0, 1797.0, 4000.0]
+      [0.0, 621.0, 1791.0, 4000.0]
     """
     ends = mel_of([low, high], scale)
     return hertz_of(np.linspace(ends[0], ends[1], num_mels + 2), scale)

@@ -1,4 +1,4 @@
-"""A classifier of texts, one of series and a tagger, trained in seconds through the command line.
+"""Classifiers, a tagger and a translator, trained in seconds through the command line.
 
 Each is trained once a session, for all test files together. All sequences of a file are equally
 long, so that there is one shape to compile.
@@ -30,8 +30,16 @@ SETTINGS = {
         *("--cell", "gru", "--num-layers", "1", "--weight-decay", "0.001"),
         *("--output", "crf", "--spelling", "True", "--max-letters", "6", "--affixes", "0"),
     ],
+    "translation": [
+        *("--hidden-size", "8", "--embed-size", "4", "--hold-out", "4", "--min-count", "1"),
+        *("--source-units", "characters", "--target-units", "spaces", "--beam", "2"),
+        *("--dropout", "0.1", "--batch-size", "16", "--epochs", "2", "--learning-rate", "0.01"),
+        *("--cell", "gru", "--num-layers", "1", "--weight-decay", "0.001", "--sampling", "0"),
+        *("--attention", "dot", "--label-smoothing", "0.1", "--length-penalty", "1"),
+    ],
 }
 LETTERS = {"cold": "bdgk", "warm": "aeio", "은근": "lmnr"}
+SOUNDS = {"a": ["AA", "EY"], "b": ["B"], "k": ["K"], "새": ["S"]}
 STREETS, KINDS, CITIES = ("Elm", "Oak", "Ash"), ("St", "Ave"), ("Busan", "Seoul", "Elm")
 
 
@@ -52,9 +60,14 @@ def texts(count, *, seed=0):
     ]
 
 
-def table(rows, *, mark="\t"):
-    """Labelled texts as a file has them."""
-    return "".join(mark.join(row) + "\n" for row in [("text", "label"), *rows])
+def table(rows, *, mark="\t", names=("text", "label")):
+    """Labelled texts as a file has them, or other rows with names of their own."""
+    return "".join(mark.join(row) + "\n" for row in [names, *rows])
+
+
+def pairs(rows):
+    """Sources and targets as a file has them."""
+    return table(rows, names=("source", "target"))
 
 
 def addresses(count, *, seed=0):
@@ -74,6 +87,13 @@ def addresses(count, *, seed=0):
 def columns(rows):
     """Tagged sequences as a file has them."""
     return "\n".join("".join(f"{word}\t{label}\n" for word, label in row) for row in rows)
+
+
+def spellings(count, *, seed=0):
+    """Words of four letters, and their sounds: the letters, of which some have two."""
+    rng = random.Random(seed)
+    words = ["".join(rng.choice("abk새") for _ in range(4)) for _ in range(count)]
+    return [(word, " ".join(rng.choice(SOUNDS[letter]) for letter in word)) for word in words]
 
 
 def series(count, *, size=2, steps=5, seed=0):
@@ -135,3 +155,11 @@ def tagger(base):
     path = _folder(base) / "addresses.conll"
     path.write_text(columns(addresses(60)))
     return _trained("tagging", path)
+
+
+@functools.cache
+def translator(base):
+    """The run of spellings."""
+    path = _folder(base) / "spellings.tsv"
+    path.write_text(pairs(spellings(80)))
+    return _trained("translation", path)

@@ -1,0 +1,206 @@
+"""The search for the translations of a model, and what it attended to."""
+
+import functools
+import math
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxseq import data, decoding, nn
+from jaxseq._checks import InputError, error
+from jaxseq._types import Array, PyTree
+from jaxseq.recipes import _nearest_translation
+from jaxseq.recipes._run import batches_of
+from jaxseq.recipes._translation_config import TASK
+from jaxseq.recipes._translation_model import BUCKETS, Functions, Model
+from jaxseq.recipes._translation_units import (
+    EDGE,
+    FIRST,
+    UNKNOWN,
+    join,
+    placeholders,
+    split,
+)
+
+EVALUATION_ROWS = 128
+LENGTHS = (10, 2.0)
+"""A translation has at most so many symbols more than so many times the mean for its source."""
+
+
+class Hypothesis(NamedTuple):
+    """A translation that a search has found.
+
+    Attributes:
+      text: the translation.
+      log_prob: the logarithm of its probability under the model, in nats; NaN if it is not the
+        model's but the memory's.
+      score: what it was compared with others by: the same, divided by a power of the length.
+      certainty: the geometric mean of the probabilities of its symbols, and of its end.
+
+    Example:
+      >>> Hypothesis("AA K S", -0.25, -0.1, 0.94).text
+      'AA K S'
+    """
+
+    text: str
+    log_prob: float
+    score: float
+    certainty: float
+
+
+def translate(
+    model: Model, sources: Sequence[str], *, beam: int | None = None
+) -> list[list[Hypothesis]]:
+    """Returns the likeliest translations of texts.
+
+    Args:
+      model: a trained model.
+      sources: the texts; an empty one has one translation, which is empty.
+      beam: how many translations of each; those of the settings by default.
+
+    Returns:
+      A list for each text, the best first. Placeholders in it are those of its source.
+
+    Raises:
+      InputError: if there is no text.
+
+    Example:
+      >>> from jaxseq.recipes import translation
+      >>> from jaxseq.recipes._translation_config import resolved
+      >>> from jaxseq.recipes._translation_units import symbols_of
+      >>> config = resolved(translation.Config(hidden_size=4, embed_size=4))
+      >>> letters = symbols_of(["ox"], "characters", slots=0)
+      >>> phones = symbols_of([["AA", "K", "S"]], "spaces", slots=0)
+      >>> model = translation.build(config, letters, phones)
+      >>> [len(best) for best in translation.translate(model, ["ox", ""], beam=2)]
+      [2, 1]
+    """
+    found: list[list[Hypothesis]] = [[Hypothesis("", 0.0, 0.0, 1.0)] for _ in sources]
+    symbols = model.read(sources)
+    some = [place for place, text in enumerate(symbols) if text]
+    if not some:
+        raise error(TASK, "there is no text to translate", kind=InputError)
+    names = [placeholders(symbols[place]) for place in some]
+    encoded = [
+        model.source.encode(symbols[place], given) for place, given in zip(some, names, strict=True)
+    ]
+    slots = np.array([min(len(given), model.source.slots) for given in names], np.int32)
+    width = beam or model.config.beam or 1
+    rows = min(EVALUATION_ROWS, len(encoded))
+    for batch in batches_of(encoded, rows=rows, buckets=BUCKETS):
+        most = slots[batch.rows] * (batch.rows >= 0)
+        beams = _search(model, batch, most, width)
+        for row, place in enumerate(batch.rows):
+            if place >= 0:
+                best = _hypotheses(model, names[place], *(leaf[row] for leaf in beams))
+                found[some[place]] = best
+    return found if model.memory is None else _remembered(model, sources, found)
+
+
+def _remembered(
+    model: Model, sources: Sequence[str], found: list[list[Hypothesis]]
+) -> list[list[Hypothesis]]:
+    """Returns what was found, behind what the memory has where the model is not sure."""
+    least = float(model.config.memory or 0.0)
+    unsure = [place for place, best in enumerate(found) if best[0].certainty < least]
+    assert model.memory is not None
+    texts = _nearest_translation.predict(model.memory, [sources[place] for place in unsure])
+    for place, text in zip(unsure, texts, strict=True):
+        given = {*placeholders(split(sources[place], "words"))}
+        kept = [s for s in split(text, "characters") if s in given or s not in placeholders([s])]
+        first = Hypothesis(join(kept, "characters"), math.nan, math.nan, math.nan)
+        found[place] = [first, *found[place][:-1]]
+    return found
+
+
+def translate_best(model: Model, sources: Sequence[str], *, beam: int | None = None) -> list[str]:
+    """Returns the text of the first that :func:`translate` finds for each."""
+    return [best[0].text for best in translate(model, sources, beam=beam)]
+
+
+def _hypotheses(
+    model: Model, names: Sequence[str], tokens: Any, lengths: Any, log_probs: Any, scores: Any
+) -> list[Hypothesis]:
+    """Returns what a beam of one row holds."""
+    rows = zip(tokens.tolist(), lengths.tolist(), log_probs.tolist(), scores.tolist(), strict=True)
+    units = model.target.units
+    return [
+        Hypothesis(
+            join(model.target.decode(row[:length], names), units),
+            log_prob,
+            score,
+            math.exp(log_prob / (length + 1)),
+        )
+        for row, length, log_prob, score in rows
+        if np.isfinite(log_prob)
+    ]
+
+
+def _search(model: Model, batch: data.BucketBatch, slots: np.ndarray, width: int) -> Any:
+    """Returns the beams of a batch of sources, as arrays of the host."""
+    steps = batch.values.shape[1]
+    length = LENGTHS[0] + int(np.ceil(LENGTHS[1] * model.growth * steps))
+    penalty = float(model.config.length_penalty or 0.0)
+    run = _compiled(model.functions, model.target.slots, width, length, penalty)
+    beams = run(model.params, batch.values, batch.lengths, slots)
+    return jax.tree.map(np.asarray, beams)
+
+
+@functools.cache
+def _compiled(
+    functions: Functions, known: int, width: int, length: int, penalty: float
+) -> Callable[..., Any]:
+    def step(carry: Any, token: Array) -> tuple[Any, Array]:
+        params, inner, slots = carry
+        inner, logits = functions.step(params, inner, token)
+        return (params, inner, slots), _writable(logits, slots, known)
+
+    @jax.jit
+    def search(params: PyTree, values: Array, lengths: Array, slots: Array) -> Any:
+        carry = (params, functions.encode(params, values, lengths=lengths), slots)
+        begin = jnp.full(len(values), EDGE, jnp.int32)
+
+        return decoding.beam_search(
+            step,
+            carry,
+            begin,
+            axes=(None, nn.Seq2Seq.beams, 0),
+            width=width,
+            length=length,
+            stop=EDGE,
+            length_penalty=penalty,
+        )
+
+    return search
+
+
+def _writable(logits: Array, slots: Array, known: int) -> Array:
+    """Returns logits in which no unknown symbol and no placeholder that a source lacks can win."""
+    number = jnp.arange(logits.shape[-1])[None]
+    lacking = (number >= FIRST + slots[:, None]) & (number < FIRST + known)
+    return jnp.where(lacking | (number == UNKNOWN), -jnp.inf, logits)
+
+
+def align(model: Model, sources: Sequence[str]) -> list[tuple[list[str], list[str], np.ndarray]]:
+    """Returns what the best translation of each text attended to.
+
+    Args:
+      model: a trained model.
+      sources: texts, none of which is empty.
+
+    Returns:
+      The symbols of source and translation (and its end), and the weights ``[T, S]``.
+    """
+    found = []
+    for source, best in zip(model.read(sources), translate_best(model, sources), strict=True):
+        target = model.target.cut(split(best, model.target.units))
+        names = placeholders(source)
+        numbers = model.target.encode(target, names)
+        begun = np.concatenate([[EDGE], numbers]).astype(np.int32)[None]
+        coded = model.source.encode(source, names)[None]
+        weights = model.functions.alignments(model.params, coded, begun)
+        found.append((source, [*target, "end"], np.asarray(weights)[0]))
+    return found
