@@ -130,7 +130,15 @@ BUNDLED: dict[str, dict[str, Any]] = {
         "batch_size": 128,
         "epochs": 6,
     },
-    "home_assistant_en_ko": {"max_length": 100},
+    "home_assistant_en_ko": {
+        "source_units": "pieces",
+        "target_units": "pieces",
+        "embed_size": 128,
+        "batch_size": 32,
+        "epochs": 22,
+        "learning_rate": 2e-3,
+        "memory": 0.7,
+    },
 }
 FULL: dict[str, dict[str, Any]] = {
     "cmudict": {"hidden_size": 384, "dropout": 0.2, "epochs": 16},
