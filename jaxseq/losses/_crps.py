@@ -150,7 +150,7 @@ def crps_student_t(
       >>> from jaxseq.losses import crps_student_t, mean
       >>> one = jnp.ones(1)
       >>> round(float(mean(crps_student_t(0 * one, one, 5 * one, one))), 4)
-      0.6126
+      0.6038
 
     References:
       Jordan, Krüger and Lerch, "Evaluating Probabilistic Forecasts with scoringRules", Journal of

@@ -8,7 +8,7 @@ from jaxtyping import Float64, Shaped
 
 from jaxseq import data
 from jaxseq._checks import InputError, error
-from jaxseq.recipes._forecasting_config import TASK, Config
+from jaxseq.recipes._forecasting_config import TASK, Config, resolved
 from jaxseq.recipes._sources import check_name, is_bundled
 
 BUNDLED = ("seattle_weather", "stocks", "sunspots_yearly")
@@ -88,6 +88,7 @@ def read_dataset(config: Config) -> Dataset:
       >>> found.columns, found.series[0].values.shape
       (('temp_max',), (1461, 1))
     """
+    config = resolved(config)
     time, columns, series = read_series(config, config.data)
     if config.valid is not None:
         series, valid_from = [_joined(series[0], config)], len(series[0].values)

@@ -120,7 +120,8 @@ def train(config: Config) -> dict[str, Any]:
       ...     _ = file.write_text("t,x\n" + "".join(f"{t},{3 * t}\n" for t in range(40)))
       ...     config = forecasting.Config(
       ...         data=str(file), out=pathlib.Path(directory) / "run", head="point", horizon=2,
-      ...         window=4, order=1, start="trend", members=1, hidden_size=2, epochs=1)
+      ...         window=4, order=1, start="trend", differences=True, members=1,
+      ...         hidden_size=2, epochs=1)
       ...     report = forecasting.train(config)
       >>> max(report["test"]["columns"]["x"]["mase"]) < 0.1  # a line is easily continued
       True
@@ -134,7 +135,7 @@ def train(config: Config) -> dict[str, Any]:
     pairs = zip(dataset.series, dataset.spans, strict=True)
     scaling = {one.name: fit_scaling(config, one, spans["train"]) for one, spans in pairs}
     model = build(config, dataset.time, dataset.columns, scaling)
-    windows = windows_of(model, dataset)
+    windows = _windows_of(model, dataset)
     if page is None:
         write_settings(config.out, TASK, config, data=mark(dataset), **page_of(model))
     else:
@@ -157,7 +158,7 @@ def train(config: Config) -> dict[str, Any]:
         return {"outcome": result.outcome, "step": int(result.state.step), "out": str(config.out)}
     model = model._replace(params=best_params(TASK, result))
     report: dict[str, Any] = {"task": TASK, "data": config.data, "others": {}}
-    parts, found = parts_of(dataset), {}
+    parts, found = _parts_of(dataset), {}
     for part in parts:
         found[part] = forecasts_of(model, dataset, part)
         report[part] = report_on(model, dataset, part, found[part])
@@ -168,7 +169,7 @@ def train(config: Config) -> dict[str, Any]:
     return report
 
 
-def windows_of(model: Model, dataset: Dataset) -> list[np.ndarray]:
+def _windows_of(model: Model, dataset: Dataset) -> list[np.ndarray]:
     """Returns the windows of the training parts, encoded.
 
     Raises:
@@ -189,7 +190,7 @@ def windows_of(model: Model, dataset: Dataset) -> list[np.ndarray]:
     return found
 
 
-def parts_of(dataset: Dataset) -> list[str]:
+def _parts_of(dataset: Dataset) -> list[str]:
     """Returns the parts to report on, the most telling first."""
     names = dict.fromkeys(name for spans in dataset.spans for name in spans)
     told = [name for name in names if name not in ("train", "valid")]
@@ -249,7 +250,7 @@ def evaluate(directory: Path, *, source: str | None = None) -> dict[str, Any]:
         check_same_data(read_settings(directory, TASK), mark(dataset), source)
     else:
         dataset = _whole(model, source)
-    part = parts_of(dataset)[0]
+    part = _parts_of(dataset)[0]
     found = forecasts_of(model, dataset, part)
     page = report_on(model, dataset, part, found)
     report = {"task": TASK, "data": source, **page}
