@@ -39,8 +39,14 @@ def run(model, *args, method="__call__", **given):
 # ----------------------------------------------------------------------------------- convention
 
 
-@pytest.mark.parametrize("head", HEADS)
-@pytest.mark.parametrize("differences", [True, False])
+@pytest.mark.parametrize(
+    ("head", "differences"),
+    [
+        *((head, True) for head in HEADS),
+        ("point", False),
+        *(pytest.param(head, False, marks=pytest.mark.slow) for head in HEADS[1:]),
+    ],
+)
 def test_a_series_of_constant_increments_is_continued_exactly(head, differences):
     # The mean of a mixture is itself rounded: of one component it is not.
     model = forecaster(head=head, differences=differences, components=1)

@@ -64,7 +64,11 @@ def params_of(w: dict) -> dict:
 
 
 @pytest.mark.usefixtures("x64")
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+@pytest.mark.parametrize(
+    "case",
+    [case if case.cell == "LSTM" else pytest.param(case, marks=pytest.mark.slow) for case in CASES],
+    ids=lambda case: case.name,
+)
 def test_the_translator_computes_what_torch_computes(case):
     recorded, model = load(case), build(case)
     source_pads = np.arange(SOURCE_LENGTHS.max()) >= SOURCE_LENGTHS[:, None]

@@ -94,9 +94,7 @@ def test_no_frames_are_no_runs():
 def test_what_is_no_frames_is_refused(untyped):
     with pytest.raises(TypeError, match="`features` must be floating, but they have dtype int32"):
         standardize(np.zeros((2, 3), np.int32))
-    with pytest.raises(
-        ValueError, match=r"shape \(\*batch, T, I\), but they have shape \(3"
-    ):
+    with pytest.raises(ValueError, match=r"shape \(\*batch, T, I\), but they have shape \(3"):
         stack_frames(np.zeros(3, np.float32), size=2)
     with pytest.raises(ValueError, match="`size` must be a positive integer, but it is 0"):
         stack_frames(FEATURES, size=0)
