@@ -304,7 +304,9 @@ def test_wrong_use_is_said_plainly():
             "`loss` must return floating-point numbers, but it has dtype int",
         ),
         (
-            lambda: flow(lambda xs: jaxseq.scan(cell, params, xs, lengths=[9, 9, 9])[1].sum(), xs),
+            lambda: flow(
+                lambda xs: jaxseq.scan(cell, params, xs, lengths=np.array([9, 9, 9]))[1].sum(), xs
+            ),
             ValueError,
             "must lie in",
         ),
