@@ -31,7 +31,7 @@ MOST_MAPS = 20_000
 
 @pytest.fixture(autouse=True, scope="module")
 def few_programs():
-    """Lets compiled programs go, some of which are maps of memory each, before they are too many."""
+    """Lets compiled programs, which are maps of memory, go before they are too many."""
     yield
     if MAPS.exists() and MAPS.read_bytes().count(b"\n") > MOST_MAPS:
         jax.clear_caches()
