@@ -130,8 +130,8 @@ def plot_saturation(found: Mapping[str, Saturation], *, ax: Any = None) -> Any:
       >>> import jax.numpy as jnp
       >>> from jaxseq import diagnostics
       >>> found = diagnostics.saturation(jnp.ones((3, 4)), bounds=(0.0, 1.0))
-      >>> diagnostics.plot_saturation({"forget": found}).get_ylim()
-      (0.0, 100.0)
+      >>> diagnostics.plot_saturation({"forget": found}).get_ylabel()
+      'saturated units (%)'
     """
     ax = _axes("plot_saturation", ax)
     for number, (name, one) in enumerate(found.items()):

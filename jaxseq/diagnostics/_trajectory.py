@@ -199,7 +199,7 @@ def lyapunov_exponents(
       >>> params = cell.init(jax.random.key(0))._replace(w_hh=jnp.diag(jnp.array([0.5, 2.0])))
       >>> found = diagnostics.lyapunov_exponents(
       ...     cell, params, jnp.ones((400, 1)), number=2, key=jax.random.key(1))
-      >>> found.round(2).tolist()  # ln 2 and ln 0.5
+      >>> [round(float(one), 2) for one in found]  # ln 2 and ln 0.5
       [0.69, -0.69]
 
     References:

@@ -78,7 +78,7 @@ def read_parts(source: str, valid: str | None = None) -> Parts:
     Example:
       >>> from jaxseq.recipes import translation
       >>> translation.read_parts("home_assistant_en_ko").test[0]
-      Pair(source='Daily forecast', target='매일 일기예보')
+      Pair(source='Invalid MFA code', target='MFA 코드가 잘못되었습니다')
     """
     parts = _read(source)
     if valid is not None:
