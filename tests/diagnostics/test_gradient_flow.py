@@ -325,3 +325,16 @@ def test_wrong_use_is_said_plainly():
     ):
         with pytest.raises(kind, match=text):
             call()
+
+
+def test_a_mask_on_the_state_is_not_left_out_in_silence():
+    cell = jaxseq.dropout(jaxseq.lstm(2, 3), 0.0, state_rate=0.5)
+    params = cell.init(jax.random.key(0))
+    carry = cell.carry(params, (1,), key=jax.random.key(1))
+    xs = jnp.ones((1, 4, 2), jnp.float32)
+
+    def loss(xs):
+        return jaxseq.scan(cell, params, xs, carry=carry, backend="reference")[1].sum()
+
+    with pytest.raises(ValueError, match=r"a mask on the state inside a cell under taps needs the"):
+        diagnostics.gradient_flow(loss, xs)
