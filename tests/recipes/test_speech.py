@@ -128,7 +128,7 @@ def test_a_wav_file_that_is_none_is_said_with_its_line(run, copy, capsys):
 @pytest.mark.slow
 def test_a_few_digits_are_learnt(tmp_path):
     pytest.importorskip("espeakng_loader", reason="the synthesiser is an extra")
-    config = speech.Config(out=tmp_path, utterances=300, epochs=12, hidden_size=64)
+    config = speech.Config(out=tmp_path, utterances=300, epochs=48, hidden_size=64)
     report = speech.train(config)
     assert report["test"]["word_error_rate"] < 0.6
     assert np.isfinite(report["test"]["alignment"]["inside_their_word"])
