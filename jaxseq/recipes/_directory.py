@@ -16,7 +16,7 @@ SCHEMA = 1
 LEFT = (
     *("checkpoints", "report.json", "history.json", "learning_curve.png", "sample.txt"),
     *("errors.tsv", "confusion.png", "prefixes.png", "evaluations"),
-    *("alignment.png", "alignments.png"),
+    *("tensorboard", "alignment.png", "alignments.png"),
     *("forecast.png", "horizons.png"),
 )
 """What a run leaves beside its settings."""

@@ -58,6 +58,7 @@ class Config:
       patience: ends the run after so many epochs without an improvement; 0 for never.
       seed: of weights, order and dropout.
       resume: whether to go on with the run in that directory, if there is one.
+      tensorboard: whether loss, norms and evaluations are also written into ``out/tensorboard``.
 
     Example:
       >>> Config(horizon=3).horizon
@@ -101,6 +102,7 @@ class Config:
     patience: int = 0
     seed: int = 0
     resume: bool = False
+    tensorboard: bool = False
 
 
 GENERAL: dict[str, Any] = {

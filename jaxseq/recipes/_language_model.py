@@ -51,6 +51,7 @@ class Config:
       patience: ends the run after so many evaluations without an improvement; 0 for never.
       seed: of weights, dropout and sample.
       resume: whether to go on with the run in that directory, if there is one.
+      tensorboard: whether loss, norms and evaluations are also written into ``out/tensorboard``.
 
     Example:
       >>> Config(hidden_size=32).hidden_size
@@ -77,6 +78,7 @@ class Config:
     patience: int = 20
     seed: int = 0
     resume: bool = False
+    tensorboard: bool = False
 
 
 class Model(NamedTuple):

@@ -119,6 +119,7 @@ def fit(
 ) -> training.FitResult:
     """Trains in the directory of the settings, and goes on there if they say so."""
     step = training.make_step(loss, optimizer(config, steps), max_norm=config.max_norm)
+    board = [training.TensorBoardLogger(config.out / "tensorboard")] if config.tensorboard else []
     with training.Checkpoints(config.out / "checkpoints") as checkpoints:
         return training.fit(
             state,
@@ -130,6 +131,7 @@ def fit(
             patience=config.patience or None,
             checkpoints=checkpoints,
             resume=config.resume,
+            loggers=board,
         )
 
 

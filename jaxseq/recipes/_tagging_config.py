@@ -51,6 +51,7 @@ class Config:
       patience: ends the run after so many epochs without an improvement; 0 for never.
       seed: of weights, order and dropout.
       resume: whether to go on with the run in that directory, if there is one.
+      tensorboard: whether loss, norms and evaluations are also written into ``out/tensorboard``.
 
     Example:
       >>> Config(hidden_size=32).hidden_size
@@ -83,6 +84,7 @@ class Config:
     patience: int = 0
     seed: int = 0
     resume: bool = False
+    tensorboard: bool = False
 
 
 GENERAL: dict[str, Any] = {

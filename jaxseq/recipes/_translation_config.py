@@ -59,6 +59,7 @@ class Config:
         mean, gives way to that of the nearest training source; 0 for none.
       seed: of weights, order and dropout.
       resume: whether to go on with the run in that directory, if there is one.
+      tensorboard: whether loss, norms and evaluations are also written into ``out/tensorboard``.
 
     Example:
       >>> Config(hidden_size=32).hidden_size
@@ -96,6 +97,7 @@ class Config:
     memory: float | None = None
     seed: int = 0
     resume: bool = False
+    tensorboard: bool = False
 
 
 GENERAL: dict[str, Any] = {

@@ -5,6 +5,7 @@ from jaxseq.training._clip import Clipped, clip_by_global_norm
 from jaxseq.training._evaluate import Evaluation, make_evaluate
 from jaxseq.training._fit import FitResult, fit
 from jaxseq.training._history import EvaluationRecord, History, StepRecord
+from jaxseq.training._loggers import CSVLogger, Logger, TensorBoardLogger
 from jaxseq.training._plots import learning_curve
 from jaxseq.training._run import Best, DivergedError
 from jaxseq.training._state import TrainState, init_state
@@ -12,6 +13,7 @@ from jaxseq.training._step import Metrics, make_step
 
 __all__ = [
     "Best",
+    "CSVLogger",
     "Checkpoints",
     "Clipped",
     "DivergedError",
@@ -19,8 +21,10 @@ __all__ = [
     "EvaluationRecord",
     "FitResult",
     "History",
+    "Logger",
     "Metrics",
     "StepRecord",
+    "TensorBoardLogger",
     "TrainState",
     "clip_by_global_norm",
     "fit",

@@ -1,12 +1,13 @@
 """The training loop: steps, evaluations, checkpoints, and an orderly end."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Literal, NamedTuple
 
 from jaxseq._checks import error
 from jaxseq._types import PyTree
 from jaxseq.training._checkpoints import Checkpoints
 from jaxseq.training._history import History
+from jaxseq.training._loggers import Logger, scalars_to
 from jaxseq.training._progress import reporter
 from jaxseq.training._run import Best, Run
 from jaxseq.training._signals import stop_on_signals
@@ -50,6 +51,7 @@ def fit(
     resume: bool = False,
     max_skipped: int = 20,
     progress: bool = True,
+    loggers: Sequence[Logger] = (),
     history: History | None = None,
 ) -> FitResult:
     """Trains until ``state.step`` is ``steps``, or there is a reason to end before.
@@ -75,6 +77,8 @@ def fit(
       resume: continues from the latest checkpoint; from the beginning if there is none.
       max_skipped: how many steps in a row may fail to be finite.
       progress: shows a bar on a terminal, a line every ten seconds elsewhere.
+      loggers: each is told the loss, the gradient's norms, the count and the seconds of every step
+        (the names of :class:`StepRecord`), and every ``evaluation``.
       history: appended to, if given; it is also in the result.
 
     Returns:
@@ -82,8 +86,8 @@ def fit(
 
     Raises:
       DivergedError: if more than ``max_skipped`` steps in a row were not finite.
-      InputError: if the checkpoints are of another run, or there is no batch.
-      OSError: if a checkpoint cannot be written.
+      InputError: if the checkpoints are of another run, there is no batch, or a log is there.
+      OSError: if a checkpoint or a log cannot be written.
       TypeError: if ``batches`` cannot be resumed although ``checkpoints`` are asked for.
       ValueError: if the arguments contradict each other.
 
@@ -109,7 +113,12 @@ def fit(
     run.history = History() if history is None else history
     if resume and checkpoints is not None and checkpoints.exists:
         run.restore(checkpoints)
-    with stop_on_signals() as stop, reporter(progress, steps, run.number) as run.report:
+    with (
+        stop_on_signals() as stop,
+        scalars_to(loggers, run.number, resume=resume or run.number > 0) as scalars,
+        reporter(progress, steps, run.number) as shown,
+    ):
+        run.reports = (scalars, shown)
         while (outcome := _outcome(run, steps, patience, stop.requested)) is None:
             if not run.advance():
                 outcome = "finished"

@@ -15,7 +15,7 @@ from jaxseq._types import PyTree
 from jaxseq.training._checkpoints import Checkpoints
 from jaxseq.training._evaluate import IN_FLIGHT
 from jaxseq.training._history import EvaluationRecord, History, StepRecord
-from jaxseq.training._progress import Reporter, Silent
+from jaxseq.training._progress import Reporter
 from jaxseq.training._state import TrainState
 from jaxseq.training._step import Metrics, Step
 
@@ -79,7 +79,7 @@ class Run:
         self.iterator = batches if hasattr(batches, "__next__") else iter(batches)
         self.evaluate, self.checkpoints, self.max_skipped = evaluate, checkpoints, max_skipped
         self.history = History()
-        self.report: Reporter = Silent()
+        self.reports: tuple[Reporter, ...] = ()
         self.number = self.first = int(state.step)
         self.best: Best | None = None
         self.waited = self.streak = 0
@@ -174,7 +174,8 @@ class Run:
         times = np.linspace(start, self.seconds, len(numbers) + 1)[1:]
         records = [_record(*row) for row in zip(numbers, fetched, times, strict=True)]
         self.history.steps.extend(records)
-        self.report.update(records)
+        for report in self.reports:
+            report.update(records)
         for number, metric in zip(numbers, fetched, strict=True):
             self.streak = 0 if metric.finite else self.streak + 1
             if self.streak > self.max_skipped:
@@ -205,7 +206,8 @@ class Run:
         self.evaluated = self.number
         record = EvaluationRecord(self.number, value)
         self.history.evaluations.append(record)
-        self.report.evaluated(record)
+        for report in self.reports:
+            report.evaluated(record)
         improved = math.isfinite(value) and (self.best is None or value < self.best.value)
         self.waited = 0 if improved else self.waited + 1
         if improved:

@@ -36,6 +36,7 @@ class Config:
     patience: int = 0
     seed: int = 0
     resume: bool = False
+    tensorboard: bool = False
 
 
 class Counter:
@@ -141,6 +142,13 @@ def test_a_run_goes_on_to_the_same_bits(tmp_path):
     run(Config(out=tmp_path / "b"), end=3)
     again = run(Config(out=tmp_path / "b", resume=True))
     assert float(again.state.params) == float(whole.state.params)
+
+
+def test_scalars_are_written_for_tensorboard_if_asked_for(tmp_path):
+    run(Config(out=tmp_path / "without"))
+    assert not (tmp_path / "without" / "tensorboard").exists()
+    run(Config(out=tmp_path / "with", tensorboard=True))
+    assert list((tmp_path / "with" / "tensorboard").glob("events.out.tfevents.*"))
 
 
 def test_weights_that_were_never_measured_as_finite_are_not_taken(tmp_path):
