@@ -16,6 +16,7 @@ RUN := $(VENV)/.installed-run
 DEV := $(VENV)/.installed-dev
 PEERS := $(VENV)/.installed-peers
 STRUCTURED := $(VENV)/.installed-structured-peers
+NATIVE := $(VENV)/.installed-native
 
 # Compiled functions are kept between runs: most of a test's time is XLA.
 export JAX_COMPILATION_CACHE_DIR ?= $(CURDIR)/.cache/jax
@@ -26,6 +27,7 @@ WORKERS ?= 2
 export WORKERS
 
 SOURCES := $(shell find jaxseq -name '*.py')
+NATIVE_SOURCES := $(shell find native -name '*.h' -o -name '*.cc' -o -name '*.py' -o -name '*.t*t' -o -name '*.toml')
 NOTEBOOKS := $(patsubst notebooks/%.py,build/notebooks/%.ipynb,$(sort $(wildcard notebooks/*.py)))
 DEMO := runs/demo
 
@@ -61,9 +63,25 @@ $(STRUCTURED): $(PEERS)
 	@$(PIP) --editable '.[dev,peers,structured-peers]'
 	@touch $@ $(DEV) $(RUN)
 
+# The CPU kernels, where there is a compiler for them; without, everything runs on the fused path.
+$(NATIVE): $(NATIVE_SOURCES) | $(RUN)
+	@if command -v $(CXX) >/dev/null 2>&1; then \
+		echo "building the CPU kernels" && \
+		$(PIP) 'scikit-build-core>=0.10' 'cmake>=3.20' ninja && \
+		$(PIP) --no-build-isolation --no-deps --force-reinstall ./native; \
+	else \
+		echo "no C++ compiler ($(CXX)) was found: jaxseq runs without its CPU kernels"; \
+	fi
+	@touch $@
+
+native: $(NATIVE) ## build the CPU kernels and install them; demo and test do so too
+
+native-check: ## the kernels by themselves under the sanitizers of the compiler
+	sh native/tests/check.sh build/native
+
 # ---------------------------------------------------------------------------------- the main job
 
-demo: $(RUN) ## train a small language model on Moby-Dick, measure it, let it write
+demo: $(RUN) $(NATIVE) ## train a small language model on Moby-Dick, measure it, let it write
 	@rm -rf $(DEMO)
 	$(PY) -m jaxseq train language-model --out $(DEMO)
 	$(PY) -m jaxseq evaluate $(DEMO)
@@ -77,10 +95,10 @@ demo-full: $(RUN) ## the same with a larger model and more time; goes on where i
 
 # ------------------------------------------------------------------------------------ the checks
 
-test: $(DEV) ## the tests, without the slow ones
+test: $(DEV) $(NATIVE) ## the tests, without the slow ones
 	$(PY) -m pytest -n $(WORKERS)
 
-test-all: $(DEV) ## all tests
+test-all: $(DEV) $(NATIVE) ## all tests
 	$(PY) -m pytest -n $(WORKERS) -m ""
 
 test-matrix: ## the tests on every other Python that is found
@@ -96,10 +114,14 @@ check: $(DEV) ## lint, format, types, floors, docstring coverage
 # The examples hold under the strict rules of the tests.
 doctest: export JAX_NUMPY_DTYPE_PROMOTION := strict
 doctest: export JAX_NUMPY_RANK_PROMOTION := raise
-doctest: $(DEV) ## every example in a docstring
+doctest: $(DEV) $(NATIVE) ## every example in a docstring
 	$(PY) -m pytest --doctest-modules jaxseq
 
-notebooks: $(DEV) $(NOTEBOOKS) ## every notebook, executed, into build/notebooks
+notebooks: $(DEV) $(NOTEBOOKS) ## every notebook, executed, into build/notebooks; those in notebooks/ must be the same
+	@for n in $(NOTEBOOKS); do $(PY) tools/notebook.py --drift $$n notebooks/$${n##*/} || exit 1; done
+
+keep-notebooks: $(DEV) $(NOTEBOOKS) ## the same, and notebooks/ has them from then on
+	cp $(NOTEBOOKS) notebooks/
 
 build/notebooks/%.ipynb: notebooks/%.py tools/notebook.py $(SOURCES) | $(DEV)
 	$(PY) tools/notebook.py $< $@
@@ -108,10 +130,15 @@ docs: $(DEV) $(NOTEBOOKS) ## the documentation, into docs/_build/html
 	@rm -rf docs/notebooks docs/_build && mkdir -p docs/notebooks
 	@for n in $(NOTEBOOKS); do cp "$$n" docs/notebooks/; done
 	$(PY) -m sphinx -b html -W --keep-going -q docs docs/_build/html
+	$(PY) tools/links.py docs/_build/html
 	@echo "docs/_build/html/index.html"
 
 bench: $(PEERS) ## jaxseq beside its peers, timed: 20 to 30 minutes on two cores, and nothing else should run
-	$(PY) benchmarks/compare.py --seconds 4 --extras
+	JAXSEQ_NATIVE=0 $(PY) benchmarks/compare.py --seconds 4 --extras
+	$(PY) benchmarks/table.py --write README.md README.ko.md --page docs/benchmarks.md
+
+bench-native: $(PEERS) $(NATIVE) ## the CPU kernels beside the peers: about ten minutes, and nothing else should run
+	$(PY) benchmarks/compare.py --seconds 2 --peers reference flax torch products
 	$(PY) benchmarks/table.py --write README.md README.ko.md --page docs/benchmarks.md
 
 bench-quick: $(PEERS) ## a part of it, in about three minutes; shown, and kept out of the documentation
@@ -136,4 +163,4 @@ clean: ## remove what was built; environments and runs stay
 	rm -rf .cache
 	find jaxseq tests benchmarks tools -name __pycache__ -prune -exec rm -rf {} +
 
-.PHONY: help demo demo-full test test-all test-matrix check doctest notebooks docs bench bench-quick bench-structured recipes ci format clean
+.PHONY: help native native-check demo demo-full test test-all test-matrix check doctest notebooks keep-notebooks docs bench bench-native bench-quick bench-structured recipes ci format clean

@@ -180,10 +180,11 @@ def extras_text(extras: dict[str, Any]) -> list[str]:
 
 INTRODUCTION = """# Speed
 
-Made by `make bench`, which runs `benchmarks/compare.py` and `benchmarks/table.py`. All peers run in
-one process, in interleaved rounds, with the same weights and inputs, in float32; before a row is
-timed, outputs and gradients are held against those of jaxseq. A training step is the gradient of
-`mean(ys**2)` by all weights and the inputs. Ragged rows have lengths uniform in T/4..T.
+Made by `make bench`, and with the CPU kernels by `make bench-native`, which run
+`benchmarks/compare.py` and `benchmarks/table.py`. All peers run in one process, in interleaved
+rounds, with the same weights and inputs, in float32; before a row is timed, outputs and gradients
+are held against those of jaxseq. A training step is the gradient of `mean(ys**2)` by all weights
+and the inputs. Ragged rows have lengths uniform in T/4..T.
 
 A cell is **time of jaxseq by time of the peer**: the ratio of medians, and in brackets the
 quartiles of the ratios within a round. Below 1 jaxseq is faster. "The products alone" is no peer

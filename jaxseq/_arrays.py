@@ -27,3 +27,40 @@ def accumulator(dtype: Any) -> Any:
       (dtype('float32'), dtype('float64'))
     """
     return jnp.dtype(dtype) if jnp.finfo(dtype).bits >= 32 else jnp.dtype(jnp.float32)
+
+
+def varying(array: Any) -> frozenset[str]:
+    """Returns the axes of a mesh that an array varies over inside ``jax.shard_map``.
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> varying(jnp.ones(2))
+      frozenset()
+    """
+    kind = jax.typeof(array)
+    types = getattr(kind, "manual_axis_type", None)
+    return getattr(kind, "vma", frozenset()) if types is None else types.varying
+
+
+def vary_alike(tree: Any, like: Any) -> Any:
+    """Returns arrays that vary over the axes that those of ``like`` vary over, and their own.
+
+    Inside ``jax.shard_map`` weights and first states are the same on all devices, and what a loop
+    makes of them and of its inputs is not. Elsewhere nothing changes.
+
+    Args:
+      tree: arrays.
+      like: arrays.
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> vary_alike({"h": jnp.ones(2)}, jnp.ones(3))["h"].tolist()
+      [1.0, 1.0]
+    """
+    axes = frozenset().union(*map(varying, jax.tree.leaves((tree, like))))
+
+    def cast(leaf):
+        missing = tuple(sorted(axes - varying(leaf)))
+        return jax.lax.pcast(leaf, missing, to="varying") if missing else leaf
+
+    return jax.tree.map(cast, tree)

@@ -3,6 +3,9 @@
 The tests compile a thousand small programs and run each once, so XLA is asked for code quickly
 rather than for quick code. Values do not depend on it; what does (memory, loop bodies) is looked at
 in the optimised program, which these flags leave alone.
+
+Where the CPU kernels are installed they are left alone too, but by tests/sequence/test_native.py:
+what runs on which loop would otherwise depend on the machine.
 """
 
 import os
@@ -15,6 +18,7 @@ if jaxlib.version.__version_info__ < (0, 11):
     # A quarter of the compile time; later versions do not know the flag, and abort.
     FLAGS.append("--xla_cpu_use_fusion_emitters=false")
 os.environ["XLA_FLAGS"] = " ".join([*FLAGS, os.environ.get("XLA_FLAGS", "")])
+os.environ["JAXSEQ_NATIVE"] = "0"
 
 import jax  # noqa: E402  the flags are read when the first device is
 import jaxtyping  # noqa: E402

@@ -6,6 +6,7 @@ import re
 import tomllib
 from pathlib import Path
 
+import pages
 import pytest
 
 import jaxseq
@@ -79,29 +80,18 @@ def test_the_package_knows_its_version():
     assert jaxseq.__version__ == __version__
 
 
-def outline(name):
-    """The levels of the headings of a page, and its fenced blocks with their languages."""
-    text = (ROOT / name).read_text()
-    blocks = re.findall(r"^```(\w*)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
-    prose = re.sub(r"^```.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL)
-    levels = [len(marks) for marks in re.findall(r"^(#+) ", prose, re.MULTILINE)]
-    return levels, blocks
-
-
 def code(block):
     """The lines of a block, without comments, which may be translated."""
-    lines = (line.split("#")[0].rstrip() for line in block[1].splitlines())
-    return block[0], [line for line in lines if line]
+    lines = (line.split("#")[0].rstrip() for line in block.text.splitlines())
+    return block.language, [line for line in lines if line]
 
 
 def test_the_korean_readme_keeps_step():
-    levels, blocks = outline("README.md")
-    levels_ko, blocks_ko = outline("README.ko.md")
-    assert levels_ko == levels
-    assert len(blocks_ko) == len(blocks)
-    for english, korean in zip(blocks, blocks_ko, strict=True):
-        if english[0] in ("python", "sh"):
-            assert code(korean) == code(english)
+    english, korean = ROOT / "README.md", ROOT / "README.ko.md"
+    assert pages.levels(korean) == pages.levels(english)
+    for block, block_ko in zip(pages.blocks(english), pages.blocks(korean), strict=True):
+        if block.language in ("python", "sh"):
+            assert code(block_ko) == code(block)
 
 
 @pytest.mark.parametrize("page", ["README.md", "README.ko.md"])
@@ -113,10 +103,7 @@ def test_the_links_of_the_readme_lead_somewhere(page):
 @pytest.mark.parametrize("page", ["README.md", "README.ko.md"])
 def test_the_python_blocks_of_the_readme_run(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    names = {}
-    for language, text in outline(page)[1]:
-        if language == "python":
-            exec(compile(text, page, "exec"), names)
+    pages.run(ROOT / page)
 
 
 @pytest.mark.parametrize("word", WORDS)

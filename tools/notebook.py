@@ -1,9 +1,15 @@
-"""Builds a notebook from its jupytext percent script and executes it: SCRIPT.py OUT.ipynb."""
+"""Builds a notebook from its jupytext percent script and executes it: SCRIPT.py OUT.ipynb.
+
+With ``--drift OUT.ipynb KEPT.ipynb`` it compares a notebook just built with the one that is kept in
+the repository. They must have the same cells, and each cell must give the same kinds of output: the
+last digits of a number, and the pixels of a picture, are not the same on every machine.
+"""
 
 import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import jupytext
 import nbformat
@@ -21,6 +27,9 @@ def main(script: Path, out: Path) -> None:
         "display_name": "Python 3",
         "language": "python",
     }
+    # Names that stay the same, so that two builds differ only where something has changed.
+    for number, cell in enumerate(notebook.cells):
+        cell["id"] = f"cell-{number}"
     begin = time.monotonic()
     with tempfile.TemporaryDirectory() as sockets:
         # Over socket files, not TCP; in the repository root, whence `runs/` and the like are meant.
@@ -28,6 +37,7 @@ def main(script: Path, out: Path) -> None:
         client = NotebookClient(
             notebook,
             timeout=SECONDS,
+            record_timing=False,
             resources={"metadata": {"path": str(Path.cwd())}},
             config=Config({"KernelManager": ipc}),
         )
@@ -45,5 +55,36 @@ def main(script: Path, out: Path) -> None:
     print(f"{out}: {seconds:.0f} s")
 
 
+def drift(built: Path, kept: Path) -> None:
+    again = "run `make keep-notebooks` and commit what it changes"
+    if not kept.is_file():
+        raise SystemExit(f"error: {kept} is missing; {again}")
+    new, old = (nbformat.read(path, as_version=4).cells for path in (built, kept))
+    if len(new) != len(old):
+        raise SystemExit(f"error: {kept} has {len(old)} cells, {built} has {len(new)}; {again}")
+    for number, pair in enumerate(zip(new, old, strict=True)):
+        for what, of in (("text", _text), ("outputs", _outputs)):
+            found, there = map(of, pair)
+            if found != there:
+                problem = f"the {what} of cell {number} of {kept} differ from what {built} has"
+                raise SystemExit(f"error: {problem}: {there!r}, now {found!r}; {again}")
+
+
+def _text(cell: Any) -> tuple[str, str]:
+    return cell.cell_type, cell.source
+
+
+def _outputs(cell: Any) -> list[tuple[str, ...]]:
+    """Returns the kinds of a cell's outputs: a stream may come in pieces, and counts once."""
+    kinds = [
+        (output.output_type, *sorted(output.get("data", [output.get("name", "")])))
+        for output in cell.get("outputs", [])
+    ]
+    return sorted(set(kinds))
+
+
 if __name__ == "__main__":
-    main(*map(Path, sys.argv[1:]))
+    if sys.argv[1] == "--drift":
+        drift(*map(Path, sys.argv[2:]))
+    else:
+        main(*map(Path, sys.argv[1:]))

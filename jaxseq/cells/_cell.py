@@ -65,6 +65,7 @@ class Maps(NamedTuple):
       weights: ``(params) -> tuple`` of what the update reads of them: vectors, no matrices, since
         their gradients are summed up in the loop. Most updates read none.
       additive: whether the update reads ``z_x`` and ``z_h`` only through their sum.
+      native: the name of the kernel in jaxseq-native that computes the same, or None.
 
     Example:
       >>> import jax, jax.numpy as jnp
@@ -81,6 +82,7 @@ class Maps(NamedTuple):
     output: Callable[[Any, Any], Any] = no_output_map
     weights: Callable[[Any], tuple[Any, ...]] = no_weights
     additive: bool = False
+    native: str | None = None
 
 
 def zero_carry(params: PyTree, carry: PyTree) -> PyTree:

@@ -3,6 +3,7 @@
 import functools
 from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 from jaxtyping import Float
 
@@ -194,6 +195,13 @@ def elman_step(
     return carry, carry.h
 
 
+def _native(activation: Activation) -> str | None:
+    """Returns the name of the kernel that computes the same, if there is one."""
+    if activation is jnp.tanh:
+        return "elman_tanh"
+    return "elman_relu" if activation is jax.nn.relu else None
+
+
 @functools.cache
 def elman(
     input_size: int, hidden_size: int, *, activation: Activation = jnp.tanh, init: Init = "glorot"
@@ -239,5 +247,6 @@ def elman(
             recurrent=recurrent_map,
             update=functools.partial(elman_update, activation=activation),
             additive=True,
+            native=_native(activation),
         ),
     )

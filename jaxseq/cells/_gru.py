@@ -275,5 +275,5 @@ def gru(
         ),
         carry=gru_carry,
         step=gru_step if reset_after else gru_reset_before_step,
-        maps=Maps(input_map, recurrent_map, gru_update) if reset_after else None,
+        maps=Maps(input_map, recurrent_map, gru_update, native="gru") if reset_after else None,
     )

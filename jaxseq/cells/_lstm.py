@@ -340,5 +340,6 @@ def lstm(
             update=lstm_update,
             output=no_output_map if proj_size is None else lstm_project,
             additive=True,
+            native="lstm",
         ),
     )

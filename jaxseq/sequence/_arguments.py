@@ -12,7 +12,7 @@ from jaxseq._checks import error, shape_text
 from jaxseq._types import Array, PyTree
 from jaxseq.cells import Cell
 
-BACKENDS = ("auto", "associative", "fused", "reference")
+BACKENDS = ("auto", "associative", "fused", "native", "reference")
 
 
 class Arguments(NamedTuple):

@@ -18,6 +18,7 @@ from jaxseq.sequence._arguments import (
     check_positive,
     remat_window,
 )
+from jaxseq.sequence._native import product_flops
 from jaxseq.sequence._padding import time_major
 from jaxseq.sequence._runner import Layer, Options, Runner, run_scan
 from jaxseq.sequence._schedule import overridden
@@ -253,7 +254,7 @@ def _bodies(jaxpr: Any) -> Iterator[Any]:
 
 def _flops(eqn: Any) -> int:
     if eqn.primitive.name != "dot_general":
-        return 0
+        return product_flops(eqn.primitive.name, [var.aval for var in eqn.invars])
     (contracted, _), _ = eqn.params["dimension_numbers"]
     shape = eqn.invars[0].aval.shape
     return 2 * eqn.outvars[0].aval.size * math.prod(shape[axis] for axis in contracted)

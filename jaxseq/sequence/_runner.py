@@ -7,11 +7,13 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from jaxseq._arrays import vary_alike
 from jaxseq._checks import error
 from jaxseq._types import Array, PyTree
 from jaxseq.cells import Cell
 from jaxseq.sequence._fused import Inputs, Loop, Shared, check_step, fused_loop
 from jaxseq.sequence._linear import run_linear
+from jaxseq.sequence._native import native_loop, obstacle
 from jaxseq.sequence._padding import batch_major, mask_and_resets, time_major, zero_padding
 from jaxseq.sequence._reference import run_reference
 from jaxseq.sequence._schedule import TRAIN_WINDOWS, Schedules, choose_schedules
@@ -57,20 +59,32 @@ class Choice(NamedTuple):
     why: str
 
 
-def choose(where: str, backend: str, cell: Cell) -> Choice:
-    """Returns the loop for a cell that does not unfold: the one named, or the fastest that can."""
-    able = {"associative": cell.linear is not None, "reference": True}
+def choose(where: str, backend: str, cell: Cell, *, lacks: str | None) -> Choice:
+    """Returns the loop for a cell that does not unfold: the one named, or the fastest that can.
+
+    Args:
+      where: the function that the user called.
+      backend: as the user named it.
+      cell: what is to run.
+      lacks: why the native kernel cannot run it; None if it can.
+    """
+    able = {"associative": cell.linear is not None, "reference": True, "native": lacks is None}
     able["fused"] = able["associative"] or cell.maps is not None
     if backend == "auto":
         if able["associative"]:
             if jax.default_backend() == "cpu":
                 return Choice("fused", "a linear recurrence; on a CPU one step after the other")
             return Choice("associative", "a linear recurrence; log2(T) rounds suit the device")
+        if able["native"]:
+            return Choice("native", "the kernel for CPUs is installed, and has this cell")
         if able["fused"]:
             return Choice("fused", "decomposes into two maps and an update")
         return Choice("reference", "does not decompose into maps")
     if able[backend]:
         return Choice(backend, "named by the caller")
+    if backend == "native":
+        hint = 'leave it at "auto", which runs each cell on the fastest loop that it can'
+        raise error(where, f'`backend` "native" cannot run {cell.name}: {lacks}', hint=hint)
     needs = {
         "associative": "a linear recurrence",
         "fused": "a cell that decomposes into maps, or a linear recurrence",
@@ -157,7 +171,8 @@ class Runner:
         if cell.unfold is not None:
             carry, ys = cell.unfold(self, params, carry, xs)
             return carry, zero_padding(self.valid, ys)
-        backend, why = choose(options.where, options.backend, cell)
+        lacks = self._lacks(cell, params, xs, carry, masked=masked)
+        backend, why = choose(options.where, options.backend, cell, lacks=lacks)
         if cell.linear is not None or backend == "reference":
             self.layers.append(Layer(cell.name, backend, why, None))
         if backend == "reference":
@@ -175,10 +190,27 @@ class Runner:
                 cell, params, carry, inputs, associative=associative, **options.direction
             )
         loop = self._loop(cell, params, xs)
-        self.layers.append(Layer(cell.name, backend, why, loop.schedules))
         inputs = Inputs(xs, self.valid, self.resets, hold)
+        if backend == "native":
+            assert cell.maps is not None and cell.maps.native is not None  # or it lacks something
+            self.layers.append(Layer(cell.name, backend, why, None))
+            carry, ys = native_loop(cell.maps.native, loop, params, inputs, carry)
+            return carry, zero_padding(self.valid, ys)
+        self.layers.append(Layer(cell.name, backend, why, loop.schedules))
         carry, ys = fused_loop(loop, Shared(params, state_mask), inputs, carry)
         return carry, zero_padding(self.valid, ys)
+
+    def _lacks(
+        self, cell: Cell, params: PyTree, xs: Array, carry: PyTree, *, masked: bool
+    ) -> str | None:
+        """Returns why the native kernel cannot run the cell here, or None if it can."""
+        if masked:
+            return "its state is masked or held"
+        if self.options.states_only:
+            return "with `remat` 1 the states alone are kept, and it keeps the gates"
+        if self.options.schedules is not None:
+            return "a schedule of the fused loop is set by hand"
+        return obstacle(cell, params, xs, carry)
 
     def _loop(self, cell: Cell, params: PyTree, xs: Array) -> Loop:
         assert cell.maps is not None  # the choice of the backend saw to it
@@ -226,6 +258,7 @@ def run_scan(
         # Where only the result is masked, a NaN in the padding still reaches the gradient.
         xs = jnp.where(valid[..., None], xs, jnp.zeros_like(xs))
     inputs = jax.tree.map(lambda leaf: time_major(leaf, batch_axes), (xs, valid, resets))
+    carry = vary_alike(carry, (params, inputs))
 
     def steps(carry, inputs):
         if options.backend == "reference" and not options.tapped:

@@ -187,7 +187,7 @@ def test_resets_of_another_shape(shape, untyped):
 @pytest.mark.parametrize("backend", ["fast", "AUTO", None])
 def test_a_backend_that_does_not_exist(backend, untyped):
     message = (
-        "scan: `backend` must be one of 'auto', 'associative', 'fused', 'reference', "
+        "scan: `backend` must be one of 'auto', 'associative', 'fused', 'native', 'reference', "
         f"but it is {backend!r}."
     )
     refused(ValueError, message, backend=backend)

@@ -45,14 +45,14 @@ def test_a_cell_runs_on_the_loop_named_or_the_fastest_that_can(
     cell, backend, device, expected, monkeypatch
 ):
     monkeypatch.setattr(jax, "default_backend", lambda: device)
-    choice = _runner.choose("f", backend, cell)
+    choice = _runner.choose("f", backend, cell, lacks="no kernel")
     assert choice.backend == expected
     assert (choice.why == "named by the caller") == (backend != "auto")
 
 
 def test_an_automatic_choice_says_why(monkeypatch):
     def why(cell):
-        return _runner.choose("f", "auto", cell).why
+        return _runner.choose("f", "auto", cell, lacks="no kernel").why
 
     assert why(DECOMPOSES) == "decomposes into two maps and an update"
     assert why(NEITHER) == "does not decompose into maps"

@@ -1,0 +1,94 @@
+// Memory of a thread that calls come back to: nothing fresh is touched from the second call on.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <memory>
+#include <new>
+#include <vector>
+
+namespace jaxseq {
+
+class Arena {
+ public:
+  // Frees in the reverse order of what was taken inside a scope.
+  class Scope {
+   public:
+    Scope() : arena_(mine()), block_(arena_.block_), used_(arena_.used_) {}
+    ~Scope() { arena_.release(block_, used_); }
+    Scope(const Scope&) = delete;
+    Scope& operator=(const Scope&) = delete;
+
+    // `n` values, aligned to a cache line, not set to anything.
+    template <class S>
+    S* take(int64_t n) {
+      int64_t bytes;
+      if (n < 0 || __builtin_mul_overflow(n, int64_t(sizeof(S)), &bytes)) throw std::bad_alloc();
+      return static_cast<S*>(arena_.take(bytes));
+    }
+
+   private:
+    Arena& arena_;
+    size_t block_;
+    int64_t used_;
+  };
+
+ private:
+  static constexpr int64_t kLine = 64, kLeast = 1 << 20, kKept = int64_t(1) << 28;
+  struct Free {
+    void operator()(void* p) const { std::free(p); }
+  };
+  struct Block {
+    std::unique_ptr<char, Free> memory;
+    int64_t size;
+  };
+  std::vector<Block> blocks_;
+  size_t block_ = 0;
+  int64_t used_ = 0;
+
+  static Arena& mine() {
+    static thread_local Arena arena;
+    return arena;
+  }
+
+  void* take(int64_t bytes) {
+    if (bytes > INT64_MAX - kLine) throw std::bad_alloc();
+    bytes = (bytes + kLine - 1) / kLine * kLine;
+    while (block_ < blocks_.size() && blocks_[block_].size - used_ < bytes) next();
+    if (block_ == blocks_.size()) {
+      const int64_t size = bytes > kLeast ? bytes : kLeast;
+      void* memory = std::aligned_alloc(kLine, size_t(size));
+      if (memory == nullptr) throw std::bad_alloc();
+      blocks_.push_back({std::unique_ptr<char, Free>(static_cast<char*>(memory)), size});
+    }
+    void* found = blocks_[block_].memory.get() + used_;
+    used_ += bytes;
+    return found;
+  }
+
+  void next() {
+    ++block_;
+    used_ = 0;
+  }
+
+  void release(size_t block, int64_t used) {
+    block_ = block;
+    used_ = used;
+    if (block_ == 0 && used_ == 0) {
+      // The call is over. What was left in several pieces, or is very much, is not kept.
+      int64_t total = 0;
+      for (const Block& b : blocks_) total += b.size;
+      if (total > kKept) {
+        blocks_.clear();
+      } else if (blocks_.size() > 1) {
+        blocks_.clear();
+        void* memory = std::aligned_alloc(kLine, size_t(total));
+        if (memory != nullptr)
+          blocks_.push_back({std::unique_ptr<char, Free>(static_cast<char*>(memory)), total});
+      }
+    }
+  }
+};
+
+}  // namespace jaxseq

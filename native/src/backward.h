@@ -1,0 +1,387 @@
+// The backward pass: each thread takes its rows back through time, and adds up the gradients of the
+// weights over windows of steps, in a buffer of its own that stays in the cache.
+#pragma once
+
+#include "forward.h"
+
+namespace jaxseq::JAXSEQ_ISA {
+
+// The gradients of the weights are products over so many rows of steps at once.
+// Over fewer where they are left to a thread that has nothing else to do, so that it can soon begin.
+constexpr int64_t kWindowRows = 128, kSharedWindowRows = 64;
+
+// What the products of the backward pass read: w_hh for the cotangent of the state, w_ih for that of
+// the inputs, with rows in the maps' blocks.
+template <class S>
+struct PackedBack {
+  std::vector<Panel<S>> state, inputs, projection;
+};
+
+// The blocks of the maps that read the inputs, or the state, are two stretches of a row at most.
+struct Stretches {
+  int64_t first, second_begin, second;  // blocks
+};
+inline Stretches stretches(Cell cell, bool state) {
+  if (cell != Cell::kGru) return {map_blocks(cell), 0, 0};
+  return state ? Stretches{2, 3, 1} : Stretches{3, 0, 0};
+}
+
+// One thread's sums of gradients, padded: rows in the gates' blocks, `width` each.
+template <class S>
+struct Sums {
+  S *w_ih, *w_hh, *z;  // [gates * width, inputs], [gates * width, states], [blocks * width]
+  S* w_hr;             // [states, width], where h is projected
+};
+
+template <class S>
+PackedBack<S> pack_backward(const Backward<S>& b, int64_t width, Arena::Scope& scope,
+                            const Threads& threads) {
+  constexpr int64_t V = Vector<S>::size;
+  [[maybe_unused]] const int64_t T = b.sizes.T, B = b.sizes.B, I = b.sizes.I,
+                                 H = b.sizes.H,
+                                 P = b.sizes.P;
+  const int64_t G = gates(b.cell), depth = G * width;
+  PackedBack<S> packed;
+  for_panels<S>(padded<S>(P), [&](int64_t column, int64_t vectors) {
+    packed.state.push_back({column, vectors, nullptr, scope.take<S>(depth * vectors * V)});
+  });
+  if (b.sizes.projected())
+    for_panels<S>(width, [&](int64_t column, int64_t vectors) {
+      packed.projection.push_back({column, vectors, nullptr, scope.take<S>(P * vectors * V)});
+    });
+  if (b.d_xs)
+    for_panels<S>(padded<S>(I), [&](int64_t column, int64_t vectors) {
+      packed.inputs.push_back({column, vectors, scope.take<S>(depth * vectors * V), nullptr});
+    });
+  const int64_t states = int64_t(packed.state.size()), inputs = int64_t(packed.inputs.size());
+  const int64_t projections = int64_t(packed.projection.size());
+  threads.run(states + inputs + projections, [&](int64_t n) {
+    if (n >= states + inputs) {
+      const Panel<S>& panel = packed.projection[n - states - inputs];
+      const Packing packing{1, P, P, H, H, 1};
+      return pack_panel(b.w_hr, packing, panel.column, panel.vectors * V, const_cast<S*>(panel.h));
+    }
+    const bool of_state = n < states;
+    const Panel<S>& panel = of_state ? packed.state[n] : packed.inputs[n - states];
+    const int64_t columns = of_state ? P : I;
+    const Packing packing{G, H, width, columns, columns, 1};
+    pack_panel(of_state ? b.w_hh : b.w_ih, packing, panel.column, panel.vectors * V,
+               const_cast<S*>(of_state ? panel.h : panel.x));
+  });
+  return packed;
+}
+
+// out[0..rows) (+)= d_z . w, of the stretches of d_z that read the inputs or the state.
+template <class S>
+void back_through(const std::vector<Panel<S>>& panels, Cell cell, bool state, const S* d_z,
+                  int64_t ldz, int64_t width, int64_t rows, bool add, S* out, int64_t ldo) {
+  constexpr int64_t V = Vector<S>::size;
+  const Stretches s = stretches(cell, state);
+  const Split split(rows, kRows);
+  for (const Panel<S>& panel : panels) {
+    const S* w = state ? panel.h : panel.x;
+    const int64_t ldb = panel.vectors * V;
+    Operands<S> one{d_z, ldz, w, ldb, s.first * width};
+    Operands<S> two{d_z + s.second_begin * width, ldz, w + s.first * width * ldb, ldb, s.second * width};
+    S* to = out + panel.column;
+    for (int64_t n = 0; n < split.blocks; ++n) {
+      const int64_t size = split.size(n);
+      block_of<S, false>(size, panel.vectors)(one, two, nullptr, add, to, ldo);
+      one.a += size * ldz, two.a += size * ldz, to += size * ldo;
+    }
+  }
+}
+
+// sums[begin..end of the gates' rows][columns) += d_z^T . right over a window's rows.
+template <class S>
+void add_weights(const S* d_z, int64_t ldz, const S* right, int64_t columns, int64_t depth,
+                 int64_t begin, int64_t end, S* sums) {
+  constexpr int64_t V = Vector<S>::size;
+  const Split split(end - begin, kRows);
+  Arena::Scope scope;
+  S* packed = scope.take<S>(depth * 2 * V);  // these columns, side by side: they are read often
+  for_panels<S>(columns, [&](int64_t column, int64_t vectors) {
+    const int64_t size = vectors * V;
+    for (int64_t k = 0; k < depth; ++k) std::copy_n(right + k * columns + column, size, packed + k * size);
+    int64_t row = begin;
+    for (int64_t n = 0; n < split.blocks; ++n) {
+      const int64_t rows = split.size(n);
+      const Operands<S> one{d_z + row, ldz, packed, size, depth};
+      block_of<S, true>(rows, vectors)(one, Operands<S>{}, nullptr, true, sums + row * columns + column,
+                                       columns);
+      row += rows;
+    }
+  });
+}
+
+// A window of steps that has gone through the recurrence: what the gradients of the weights are made
+// of.
+template <class S>
+struct Window {
+  int64_t rows;  // of all steps
+  const S *d_z, *states, *inputs;
+  const S *d_h, *unprojected;  // where h is projected
+  int64_t ldz, width, state_width, input_width;
+};
+
+template <class S>
+void add_window(Cell cell, const Window<S>& w, const Sums<S>& sums) {
+  const int64_t end = gates(cell) * w.width;
+  add_weights(w.d_z, w.ldz, w.inputs, w.input_width, w.rows, 0, end, sums.w_ih);
+  // The last gate of a GRU stands in the block behind where it belongs to the state.
+  const int64_t last = cell == Cell::kGru ? 2 * w.width : end;
+  add_weights(w.d_z, w.ldz, w.states, w.state_width, w.rows, 0, last, sums.w_hh);
+  if (last < end)
+    add_weights(w.d_z + w.width, w.ldz, w.states, w.state_width, w.rows, last, end, sums.w_hh);
+  if (w.unprojected)
+    add_weights(w.d_h, w.state_width, w.unprojected, w.width, w.rows, 0, w.state_width, sums.w_hr);
+}
+
+template <class S, Cell CELL>
+class RowsBack {
+ public:
+  RowsBack(const Backward<S>& b, const PackedBack<S>& packed, const Sums<S>& sums, int64_t width,
+           Rows rows, const Threads* idle)
+      : b_(b), packed_(packed), sums_(sums), width_(width), rows_(rows), idle_(idle) {}
+
+  void run() {
+    [[maybe_unused]] const int64_t T = b_.sizes.T, B = b_.sizes.B, I = b_.sizes.I,
+                                 H = b_.sizes.H,
+                                 P = b_.sizes.P;
+    const int64_t R = rows_.count();
+    const int64_t window =
+        std::max<int64_t>(1, std::min(T, (idle_ ? kSharedWindowRows : kWindowRows) / R));
+    input_width_ = padded<S>(I), state_width_ = padded<S>(P);
+    const bool projected = b_.sizes.projected();
+    ldz_ = apart<S>(map_blocks(CELL) * width_);
+    Arena::Scope scope;
+    // While one window runs, another thread may spread what the one before has left behind.
+    Buffers buffers[2];
+    for (int64_t n = 0; n < (idle_ ? 2 : 1); ++n) {
+      Buffers& made = buffers[n];
+      made.d_z = scope.take<S>(window * R * ldz_);
+      made.states = zeros(scope, window * R * state_width_);
+      made.inputs = zeros(scope, window * R * input_width_);
+      made.d_inputs = scope.take<S>(window * R * input_width_);
+      if (!projected) continue;
+      made.d_states = scope.take<S>(window * R * state_width_);
+      made.unprojected = scope.take<S>(window * R * width_);
+    }
+    if (projected) d_full_ = scope.take<S>(R * width_);
+    d_h_ = zeros(scope, R * state_width_);
+    d_c_ = zeros(scope, R * width_);
+    after_ = zeros(scope, 2 * width_);
+    for (int64_t r = 0; r < R; ++r) {
+      std::copy_n(b_.d_h + (rows_.begin + r) * P, P, d_h_ + r * state_width_);
+      if (CELL == Cell::kLstm) std::copy_n(b_.d_c + (rows_.begin + r) * H, H, d_c_ + r * width_);
+    }
+    std::unique_ptr<Pending> before;
+    int64_t turn = 0;
+    for (int64_t end = T; end > 0; end -= window, turn = idle_ ? 1 - turn : 0) {
+      const int64_t begin = std::max<int64_t>(0, end - window);
+      const Buffers& here = buffers[turn];
+      for (int64_t step = end - 1; step >= begin; --step) back(step, step - begin, here);
+      if (before) before->finish();
+      const auto rest = [this, begin, end, here] { spread(begin, end - begin, here); };
+      if (idle_ && begin > 0)
+        before = idle_->begin(rest);
+      else
+        before = nullptr, rest();
+    }
+    for (int64_t r = 0; r < R; ++r) {
+      std::copy_n(d_h_ + r * state_width_, P, b_.d_h0 + (rows_.begin + r) * P);
+      if (CELL == Cell::kLstm) std::copy_n(d_c_ + r * width_, H, b_.d_c0 + (rows_.begin + r) * H);
+    }
+  }
+
+ private:
+  // What a window leaves for the gradients of weights and inputs.
+  struct Buffers {
+    S *d_z, *states, *inputs, *d_inputs;
+    S *d_states = nullptr, *unprojected = nullptr;  // where h is projected
+  };
+
+  static S* zeros(Arena::Scope& scope, int64_t n) {
+    S* made = scope.take<S>(n);
+    std::fill_n(made, n, S(0));
+    return made;
+  }
+
+  // One step back; `inside` is its number in the window.
+  void back(int64_t step, int64_t inside, const Buffers& to) {
+    [[maybe_unused]] const int64_t T = b_.sizes.T, B = b_.sizes.B, I = b_.sizes.I,
+                                 H = b_.sizes.H,
+                                 P = b_.sizes.P;
+    const int64_t R = rows_.count(), t = time_of(step, T, b_.reverse), first = t * B + rows_.begin;
+    const int64_t kept = kept_width(H), kept_row = kept_blocks(CELL) * kept;
+    // Where the state before this step is: with the step before, or with the initial one.
+    const int64_t before = step == 0 ? rows_.begin : time_of(step - 1, T, b_.reverse) * B + rows_.begin;
+    const S* states_before = step == 0 ? b_.h0 : b_.ys;
+    S* d_z = to.d_z + inside * R * ldz_;
+    for (int64_t r = 0; r < R; ++r) {
+      S* d_h = d_h_ + r * state_width_;
+      const S* d_y = b_.d_ys + (first + r) * P;
+      for (int64_t u = 0; u < P; ++u) d_h[u] += d_y[u];
+    }
+    if (d_full_) unproject(to.d_states + inside * R * state_width_, first);
+    for (int64_t r = 0; r < R; ++r) {
+      S* h = to.states + (inside * R + r) * state_width_;
+      S* d_h = d_full_ ? d_full_ + r * width_ : d_h_ + r * state_width_;
+      S* unprojected = d_full_ ? to.unprojected + (inside * R + r) * width_ : nullptr;
+      std::copy_n(b_.xs + (first + r) * I, I, to.inputs + (inside * R + r) * input_width_);
+      if (reset(first + r))
+        std::fill_n(h, P, S(0));
+      else
+        std::copy_n(states_before + (before + r) * P, P, h);
+      if (padding(first + r)) {
+        std::fill_n(d_z + r * ldz_, ldz_, S(0));
+        if (unprojected) std::fill_n(unprojected, width_, S(0));
+        continue;
+      }
+      const S* c_before = after_ + width_;  // zeros
+      if (CELL == Cell::kLstm && !reset(first + r)) {
+        if (step == 0) {
+          std::copy_n(b_.c0 + (rows_.begin + r) * H, H, c_first_row());
+          c_before = after_;
+        } else {
+          c_before = b_.kept + (before + r) * kept_row + 4 * kept;
+        }
+      }
+      if (CELL == Cell::kElmanTanh || CELL == Cell::kElmanRelu)
+        std::copy_n(b_.ys + (first + r) * H, H, after_);
+      const RowBack<S> row{b_.kept + (first + r) * kept_row, after_, h, c_before, d_h,
+                           d_c_ + r * width_, d_z + r * ldz_, unprojected};
+      update_row_back<S, CELL>(row, width_, kept);
+    }
+    back_through<S>(packed_.state, CELL, true, d_z, ldz_, width_, R, true, d_h_, state_width_);
+    for (int64_t r = 0; b_.resets && r < R; ++r) {
+      if (!reset(first + r)) continue;
+      std::fill_n(d_h_ + r * state_width_, state_width_, S(0));
+      std::fill_n(d_c_ + r * width_, width_, S(0));
+    }
+  }
+
+  // The cotangent of what was projected, and what the projection's gradient is made of. A padded row
+  // hands its own on.
+  void unproject(S* kept, int64_t first) {
+    const int64_t R = rows_.count();
+    for (int64_t r = 0; r < R; ++r) {
+      S* d_h = d_h_ + r * state_width_;
+      if (padding(first + r)) {
+        std::fill_n(kept + r * state_width_, state_width_, S(0));
+        continue;
+      }
+      std::copy_n(d_h, state_width_, kept + r * state_width_);
+      std::fill_n(d_h, state_width_, S(0));
+    }
+    const Split split(R, kRows);
+    for (const Panel<S>& panel : packed_.projection) {
+      Operands<S> one{kept, state_width_, panel.h, panel.vectors * Vector<S>::size, b_.sizes.P};
+      S* to = d_full_ + panel.column;
+      for (int64_t n = 0; n < split.blocks; ++n) {
+        const int64_t size = split.size(n);
+        block_of<S, false>(size, panel.vectors)(one, Operands<S>{}, nullptr, false, to, width_);
+        one.a += size * state_width_, to += size * width_;
+      }
+    }
+  }
+
+  // What a window gives to the weights, the biases and the inputs.
+  void spread(int64_t begin, int64_t steps, const Buffers& from) {
+    [[maybe_unused]] const int64_t T = b_.sizes.T, B = b_.sizes.B, I = b_.sizes.I;
+    const int64_t R = rows_.count(), rows = steps * R;
+    add_window(CELL, Window<S>{rows, from.d_z, from.states, from.inputs, from.d_states, from.unprojected,
+                               ldz_, width_, state_width_, input_width_}, sums_);
+    if (b_.d_xs)
+      back_through<S>(packed_.inputs, CELL, false, from.d_z, ldz_, width_, rows, false, from.d_inputs,
+                      input_width_);
+    for (int64_t row = 0; row < rows; ++row) {
+      const S* d_z = from.d_z + row * ldz_;
+      for (int64_t n = 0; n < map_blocks(CELL) * width_; ++n) sums_.z[n] += d_z[n];
+      if (!b_.d_xs) continue;
+      const int64_t t = time_of(begin + row / R, T, b_.reverse);
+      std::copy_n(from.d_inputs + row * input_width_, I, b_.d_xs + (t * B + rows_.begin + row % R) * I);
+    }
+  }
+
+  bool reset(int64_t place) const { return b_.resets && b_.resets[place]; }
+  bool padding(int64_t place) const { return b_.valid && !b_.valid[place]; }
+  S* c_first_row() { return after_; }
+
+  const Backward<S>& b_;
+  const PackedBack<S>& packed_;
+  const Sums<S>& sums_;
+  const int64_t width_;
+  const Rows rows_;
+  const Threads* idle_;
+  int64_t ldz_ = 0, input_width_ = 0, state_width_ = 0;
+  S *d_h_, *d_c_, *after_;
+  S* d_full_ = nullptr;  // where h is projected
+};
+
+// Adds the threads' sums up, and writes them without their padding.
+template <class S>
+void write_sums(const Backward<S>& b, const std::vector<Sums<S>>& sums, int64_t width,
+                const Threads& threads) {
+  [[maybe_unused]] const int64_t T = b.sizes.T, B = b.sizes.B, I = b.sizes.I,
+                                 H = b.sizes.H,
+                                 P = b.sizes.P;
+  const int64_t G = gates(b.cell), inputs = padded<S>(I), states = padded<S>(P);
+  threads.run(G, [&](int64_t g) {
+    const auto write = [&](S* Sums<S>::*of, int64_t from, int64_t n, S* to) {
+      std::copy_n(sums[0].*of + from, n, to);
+      for (size_t k = 1; k < sums.size(); ++k)
+        for (int64_t j = 0; j < n; ++j) to[j] += (sums[k].*of)[from + j];
+    };
+    for (int64_t u = 0; u < H; ++u) {
+      write(&Sums<S>::w_ih, (g * width + u) * inputs, I, b.d_w_ih + (g * H + u) * I);
+      write(&Sums<S>::w_hh, (g * width + u) * states, P, b.d_w_hh + (g * H + u) * P);
+    }
+    if (b.sizes.projected() && g == 0)
+      for (int64_t u = 0; u < P; ++u) write(&Sums<S>::w_hr, u * width, H, b.d_w_hr + u * H);
+    const int64_t block = b.cell == Cell::kGru && g == 2 ? 3 : g;
+    write(&Sums<S>::z, g * width, H, b.d_b_ih + g * H);
+    write(&Sums<S>::z, block * width, H, b.d_b_hh + g * H);
+  });
+}
+
+template <class S>
+void backward(const Backward<S>& b, const Threads& threads) {
+  Arena::Scope scope;
+  [[maybe_unused]] const int64_t T = b.sizes.T, B = b.sizes.B, I = b.sizes.I,
+                                 H = b.sizes.H,
+                                 P = b.sizes.P;
+  const int64_t width = padded<S>(H), G = gates(b.cell);
+  const PackedBack<S> packed = pack_backward(b, width, scope, threads);
+  const int64_t groups = group_count(B, threads);
+  std::vector<Sums<S>> sums;
+  const int64_t of_inputs = G * width * padded<S>(I), of_states = G * width * padded<S>(P);
+  const int64_t of_projection = b.sizes.projected() ? padded<S>(P) * width : 0;
+  const int64_t of_maps = map_blocks(b.cell) * width;
+  for (int64_t group = 0; group < groups; ++group)
+    sums.push_back({scope.take<S>(of_inputs), scope.take<S>(of_states), scope.take<S>(of_maps),
+                    scope.take<S>(of_projection)});
+  threads.run(groups, [&](int64_t group) {
+    std::fill_n(sums[group].w_ih, of_inputs, S(0));
+    std::fill_n(sums[group].w_hh, of_states, S(0));
+    std::fill_n(sums[group].z, of_maps, S(0));
+    std::fill_n(sums[group].w_hr, of_projection, S(0));
+    const Rows rows(group, groups, b.sizes.B);
+    if (rows.count() == 0) return;
+    const Threads* idle = 2 * groups <= threads.count() ? &threads : nullptr;
+    const auto run = [&](auto&& back) { back.run(); };
+    switch (b.cell) {
+      case Cell::kElmanTanh:
+        return run(RowsBack<S, Cell::kElmanTanh>(b, packed, sums[group], width, rows, idle));
+      case Cell::kElmanRelu:
+        return run(RowsBack<S, Cell::kElmanRelu>(b, packed, sums[group], width, rows, idle));
+      case Cell::kLstm:
+        return run(RowsBack<S, Cell::kLstm>(b, packed, sums[group], width, rows, idle));
+      case Cell::kGru:
+        return run(RowsBack<S, Cell::kGru>(b, packed, sums[group], width, rows, idle));
+    }
+  });
+  write_sums(b, sums, width, threads);
+}
+
+}  // namespace jaxseq::JAXSEQ_ISA

@@ -1,0 +1,229 @@
+// The forward pass. Rows are independent, so each thread takes some of them through all of time:
+// nobody waits for anybody at a step.
+#pragma once
+
+#include <vector>
+
+#include "arena.h"
+#include "update.h"
+
+namespace jaxseq::JAXSEQ_ISA {
+
+// With so few rows a weight is read for little work: inputs are then mapped for several steps at
+// once, so that theirs are read once for all of them.
+constexpr int64_t kFewRows = 4, kHoistedRows = 32;
+
+inline int64_t time_of(int64_t step, int64_t T, bool reverse) { return reverse ? T - 1 - step : step; }
+
+// Rows [begin, end) of a batch: what one thread takes.
+struct Rows {
+  int64_t begin, end;
+  Rows(int64_t group, int64_t groups, int64_t B)
+      : begin(group * B / groups), end((group + 1) * B / groups) {}
+  int64_t count() const { return end - begin; }
+};
+
+// How far apart rows of `n` values are: a cache line more than a power of two, where they would all
+// compete for the same places in the cache.
+template <class S>
+constexpr int64_t apart(int64_t n) {
+  return n + 64 / int64_t(sizeof(S));
+}
+
+inline int64_t group_count(int64_t B, const Threads& threads) {
+  return std::max<int64_t>(1, std::min(B, threads.count()));
+}
+
+template <class S>
+struct Packed {
+  std::vector<Panel<S>> panels, projection;
+  const S* bias;
+};
+
+// Lays the weights out for the forward products, panel by panel, on all threads.
+template <class S>
+Packed<S> pack_forward(const Forward<S>& f, int64_t width, Arena::Scope& scope,
+                       const Threads& threads) {
+  constexpr int64_t V = Vector<S>::size;
+  [[maybe_unused]] const int64_t T = f.sizes.T, B = f.sizes.B, I = f.sizes.I,
+                                 H = f.sizes.H,
+                                 P = f.sizes.P;
+  const int64_t blocks = map_blocks(f.cell);
+  Packed<S> packed;
+  S* bias = scope.take<S>(blocks * width);
+  std::fill(bias, bias + blocks * width, S(0));
+  for (int64_t block = 0; block < blocks; ++block) {
+    const int64_t x = input_gate(f.cell, block), h = state_gate(f.cell, block);
+    for (int64_t u = 0; u < H; ++u)
+      bias[block * width + u] = (x < 0 ? S(0) : f.b_ih[x * H + u]) + (h < 0 ? S(0) : f.b_hh[h * H + u]);
+    for_panels<S>(width, [&](int64_t column, int64_t vectors) {
+      packed.panels.push_back({block * width + column, vectors,
+                               x < 0 ? nullptr : scope.take<S>(I * vectors * V),
+                               h < 0 ? nullptr : scope.take<S>(P * vectors * V)});
+    });
+  }
+  packed.bias = bias;
+  if (f.sizes.projected())
+    for_panels<S>(padded<S>(P), [&](int64_t column, int64_t vectors) {
+      packed.projection.push_back({column, vectors, nullptr, scope.take<S>(H * vectors * V)});
+    });
+  const int64_t maps = int64_t(packed.panels.size()), rest = int64_t(packed.projection.size());
+  threads.run(maps + rest, [&](int64_t n) {
+    if (n >= maps) {
+      const Panel<S>& panel = packed.projection[n - maps];
+      const Packing packing{1, H, H, P, 1, H};
+      return pack_panel(f.w_hr, packing, panel.column, panel.vectors * V, const_cast<S*>(panel.h));
+    }
+    const Panel<S>& panel = packed.panels[n];
+    const int64_t block = panel.column / width, column = panel.column % width;
+    const auto pack = [&](const S* w, int64_t inner, int64_t gate, const S* out) {
+      const Packing packing{1, inner, inner, H, 1, inner};
+      pack_panel(w + gate * H * inner, packing, column, panel.vectors * V, const_cast<S*>(out));
+    };
+    if (panel.x) pack(f.w_ih, I, input_gate(f.cell, block), panel.x);
+    if (panel.h) pack(f.w_hh, P, state_gate(f.cell, block), panel.h);
+  });
+  return packed;
+}
+
+// z[0..rows) = start + x . panel.x + h . panel.h for all columns; `add` starts from what z holds.
+template <class S>
+void map_rows(const Packed<S>& packed, const Operands<S>* x, const Operands<S>* h, bool add,
+              int64_t rows, S* z, int64_t ldz) {
+  constexpr int64_t V = Vector<S>::size;
+  const Split split(rows, kRows);
+  for (const Panel<S>& panel : packed.panels) {
+    Operands<S> one = x && panel.x ? *x : Operands<S>{};
+    Operands<S> two = h && panel.h ? *h : Operands<S>{};
+    if (add && two.depth == 0) continue;
+    one.b = panel.x, two.b = panel.h;
+    one.ldb = two.ldb = panel.vectors * V;
+    S* out = z + panel.column;
+    for (int64_t n = 0; n < split.blocks; ++n) {
+      const int64_t size = split.size(n);
+      block_of<S, false>(size, panel.vectors)(one, two, add ? nullptr : packed.bias + panel.column,
+                                              add, out, ldz);
+      one.a += size * one.lda, two.a += size * two.lda, out += size * ldz;
+    }
+  }
+}
+
+// out[0..rows) = full . w_hr^T.
+template <class S>
+void project_rows(const Packed<S>& packed, const S* full, int64_t width, int64_t depth, int64_t rows,
+                  S* out, int64_t ldo) {
+  const Split split(rows, kRows);
+  for (const Panel<S>& panel : packed.projection) {
+    Operands<S> one{full, width, panel.h, panel.vectors * Vector<S>::size, depth};
+    S* to = out + panel.column;
+    for (int64_t n = 0; n < split.blocks; ++n) {
+      const int64_t size = split.size(n);
+      block_of<S, false>(size, panel.vectors)(one, Operands<S>{}, nullptr, false, to, ldo);
+      one.a += size * width, to += size * ldo;
+    }
+  }
+}
+
+template <class S, Cell CELL>
+void forward_rows(const Forward<S>& f, const Packed<S>& packed, int64_t width, Rows rows,
+                  const Threads* idle) {
+  [[maybe_unused]] const int64_t T = f.sizes.T, B = f.sizes.B, I = f.sizes.I,
+                                 H = f.sizes.H,
+                                 P = f.sizes.P;
+  const int64_t R = rows.count(), ldz = apart<S>(map_blocks(CELL) * width), kept = kept_width(H);
+  const int64_t kept_row = kept_blocks(CELL) * kept;
+  const int64_t state_width = padded<S>(P);
+  const bool hoisted = R < kFewRows, projected = f.sizes.projected();
+  const int64_t window = hoisted ? std::min(T, kHoistedRows / R) : 1;
+  Arena::Scope scope;
+  // While one window runs, a thread that has nothing else to do may map the inputs of the next.
+  const int64_t windows = idle ? 2 : 1;
+  S* z = scope.take<S>(windows * window * R * ldz);
+  S* gathered = hoisted ? scope.take<S>(windows * window * R * I) : nullptr;
+  const auto place = [&](int64_t step) { return step / window % windows * window * R; };
+  const auto map_inputs = [&, gathered, z](int64_t step) {
+    const int64_t steps = std::min(window, T - step);
+    S* xs = gathered + place(step) * I;
+    for (int64_t s = 0; s < steps; ++s) {
+      const int64_t from = time_of(step + s, T, f.reverse) * B + rows.begin;
+      std::copy_n(f.xs + from * I, R * I, xs + s * R * I);
+    }
+    const Operands<S> x{xs, I, nullptr, 0, I};
+    map_rows<S>(packed, &x, nullptr, false, steps * R, z + place(step) * ldz, ldz);
+  };
+  std::unique_ptr<Pending> next;
+  S* h = scope.take<S>(R * state_width);
+  S* c = scope.take<S>(R * width);
+  S* full = projected ? scope.take<S>(R * width) : nullptr;
+  S* narrow = projected ? scope.take<S>(R * state_width) : nullptr;
+  std::fill(h, h + R * state_width, S(0));
+  std::fill(c, c + R * width, S(0));
+  if (projected) std::fill(full, full + R * width, S(0));
+  for (int64_t r = 0; r < R; ++r) {
+    std::copy_n(f.h0 + (rows.begin + r) * P, P, h + r * state_width);
+    if (CELL == Cell::kLstm) std::copy_n(f.c0 + (rows.begin + r) * H, H, c + r * width);
+  }
+  for (int64_t step = 0; step < T; ++step) {
+    const int64_t t = time_of(step, T, f.reverse), first = t * B + rows.begin;
+    const int64_t inside = step % window;
+    if (hoisted && inside == 0) {
+      if (next)
+        next->finish();
+      else
+        map_inputs(step);
+      const int64_t after = step + window;
+      if (idle && after < T) next = idle->begin([&, after] { map_inputs(after); });
+    }
+    for (int64_t r = 0; f.resets && r < R; ++r) {
+      if (!f.resets[first + r]) continue;
+      std::fill_n(h + r * state_width, state_width, S(0));
+      std::fill_n(c + r * width, width, S(0));
+    }
+    S* here = z + ((hoisted ? place(step) : 0) + inside * R) * ldz;
+    const Operands<S> x{f.xs + first * I, I, nullptr, 0, I}, state{h, state_width, nullptr, 0, P};
+    map_rows<S>(packed, hoisted ? nullptr : &x, &state, hoisted, R, here, ldz);
+    for (int64_t r = 0; r < R; ++r) {
+      S* state_row = h + r * state_width;
+      const Row<S> row{here + r * ldz, state_row, c + r * width,
+                       f.kept ? f.kept + (first + r) * kept_row : nullptr,
+                       projected ? full + r * width : state_row};
+      if (f.valid && !f.valid[first + r])
+        keep_nothing<S, CELL>(row, width, kept);
+      else
+        update_row<S, CELL>(row, width, kept);
+      if (!projected) std::copy_n(row.h, P, f.ys + (first + r) * P);
+    }
+    if (!projected) continue;
+    project_rows<S>(packed, full, width, H, R, narrow, state_width);
+    for (int64_t r = 0; r < R; ++r) {
+      S* row = h + r * state_width;
+      if (!f.valid || f.valid[first + r]) std::copy_n(narrow + r * state_width, P, row);
+      std::copy_n(row, P, f.ys + (first + r) * P);
+    }
+  }
+  for (int64_t r = 0; r < R; ++r) {
+    std::copy_n(h + r * state_width, P, f.h + (rows.begin + r) * P);
+    if (CELL == Cell::kLstm) std::copy_n(c + r * width, H, f.c + (rows.begin + r) * H);
+  }
+}
+
+template <class S>
+void forward(const Forward<S>& f, const Threads& threads) {
+  if (f.sizes.B == 0 || f.sizes.H == 0) return;
+  Arena::Scope scope;
+  const int64_t width = padded<S>(f.sizes.H);
+  const Packed<S> packed = pack_forward(f, width, scope, threads);
+  const int64_t groups = group_count(f.sizes.B, threads);
+  threads.run(groups, [&](int64_t group) {
+    const Rows rows(group, groups, f.sizes.B);
+    const Threads* idle = 2 * groups <= threads.count() ? &threads : nullptr;
+    switch (f.cell) {
+      case Cell::kElmanTanh: return forward_rows<S, Cell::kElmanTanh>(f, packed, width, rows, idle);
+      case Cell::kElmanRelu: return forward_rows<S, Cell::kElmanRelu>(f, packed, width, rows, idle);
+      case Cell::kLstm: return forward_rows<S, Cell::kLstm>(f, packed, width, rows, idle);
+      case Cell::kGru: return forward_rows<S, Cell::kGru>(f, packed, width, rows, idle);
+    }
+  });
+}
+
+}  // namespace jaxseq::JAXSEQ_ISA

@@ -1,0 +1,134 @@
+// Products of small matrices with packed ones. A register block of up to kRows rows by two vectors
+// of columns stays in registers over the whole inner dimension.
+#pragma once
+
+#include <algorithm>
+
+#include "vec.h"
+
+namespace jaxseq::JAXSEQ_ISA {
+
+// With 16 registers, 6 rows of 2 vectors leave room for what is loaded; with 32, 8 rows do.
+#if defined(__AVX512F__) || defined(__aarch64__)
+constexpr int kRows = 8;
+#else
+constexpr int kRows = 6;
+#endif
+
+constexpr int64_t round_up(int64_t n, int64_t multiple) {
+  return (n + multiple - 1) / multiple * multiple;
+}
+
+template <class S>
+constexpr int64_t padded(int64_t n) {
+  return round_up(n, Vector<S>::size);
+}
+
+// One product's operands: `a` has rows `lda` apart, `b` has `depth` rows of the block's columns.
+template <class S>
+struct Operands {
+  const S* a = nullptr;
+  int64_t lda = 0;
+  const S* b = nullptr;
+  int64_t ldb = 0;
+  int64_t depth = 0;
+};
+
+// c[r][0..NV) = start + sum of one or two products. `start` is a row (a bias), or null: then it is
+// what `c` holds if `add`, else zero.
+template <class S, int MR, int NV, bool TURNED>
+void block(const Operands<S>& one, const Operands<S>& two, const S* start, bool add, S* c,
+           int64_t ldc) {
+  constexpr int64_t V = Vector<S>::size;
+  Vec<S> sum[MR][NV];
+  for (int r = 0; r < MR; ++r)
+    for (int v = 0; v < NV; ++v)
+      sum[r][v] = start ? load(start + v * V) : add ? load(c + r * ldc + v * V) : Vec<S>{};
+  for (const Operands<S>* o : {&one, &two}) {
+    const S* b = o->b;
+    const S* a = o->a;
+    for (int64_t k = 0; k < o->depth; ++k, b += o->ldb) {
+      Vec<S> columns[NV];
+      for (int v = 0; v < NV; ++v) columns[v] = load(b + v * V);
+      for (int r = 0; r < MR; ++r) {
+        const S left = TURNED ? a[k * o->lda + r] : a[r * o->lda + k];
+        for (int v = 0; v < NV; ++v) sum[r][v] += left * columns[v];
+      }
+    }
+  }
+  for (int r = 0; r < MR; ++r)
+    for (int v = 0; v < NV; ++v) store(c + r * ldc + v * V, sum[r][v]);
+}
+
+template <class S>
+using Block = void (*)(const Operands<S>&, const Operands<S>&, const S*, bool, S*, int64_t);
+
+template <class S, bool TURNED>
+Block<S> block_of(int64_t rows, int64_t vectors) {
+#define JAXSEQ_ROW(R) {block<S, R, 1, TURNED>, block<S, R, 2, TURNED>}
+  static constexpr Block<S> table[8][2] = {
+      JAXSEQ_ROW(1), JAXSEQ_ROW(2), JAXSEQ_ROW(3), JAXSEQ_ROW(4),
+      JAXSEQ_ROW(5), JAXSEQ_ROW(6), JAXSEQ_ROW(7), JAXSEQ_ROW(8)};
+#undef JAXSEQ_ROW
+  return table[rows - 1][vectors - 1];
+}
+
+// Rows in blocks as equal as they can be: 9 rows are 5 and 4, not 8 and 1.
+struct Split {
+  int64_t blocks, least, larger;
+  Split(int64_t rows, int64_t most) {
+    blocks = (rows + most - 1) / most;
+    least = blocks ? rows / blocks : 0;
+    larger = blocks ? rows % blocks : 0;
+  }
+  int64_t size(int64_t n) const { return least + (n < larger); }
+};
+
+// Columns of a packed matrix: `width` vectors side by side, and where their packed rows begin. A
+// matrix that does not reach these columns has none.
+template <class S>
+struct Panel {
+  int64_t column, vectors;
+  const S* x = nullptr;
+  const S* h = nullptr;
+};
+
+// Calls visit(column, vectors) for the columns of a matrix, two vectors at a time.
+template <class S, class Visit>
+void for_panels(int64_t columns, Visit visit) {
+  constexpr int64_t V = Vector<S>::size;
+  for (int64_t column = 0; column < columns; column += 2 * V)
+    visit(column, columns - column >= 2 * V ? 2 : 1);
+}
+
+// Packs rows [0, depth) of a matrix b[k][n] = m[n * across + k * along] into panels, [depth][width]
+// each, zeros where n is `columns` or more, and where a row is beyond its gate's units.
+//
+// `gates` blocks of `units` rows each become blocks of `padded_units`.
+struct Packing {
+  int64_t gates, units, padded_units;  // of the inner dimension
+  int64_t columns;                     // of the other
+  int64_t along, across;               // steps in memory, of a row and of a column
+};
+
+template <class S>
+void pack_panel(const S* m, const Packing& p, int64_t column, int64_t width, S* out) {
+  const int64_t there = std::clamp<int64_t>(p.columns - column, 0, width);
+  for (int64_t g = 0; g < p.gates; ++g) {
+    for (int64_t u = 0; u < p.padded_units; ++u, out += width) {
+      if (u >= p.units) {
+        std::fill(out, out + width, S(0));
+        continue;
+      }
+      const S* from = m + (g * p.units + u) * p.along + column * p.across;
+      if (p.across == 1) {
+        std::copy(from, from + there, out);
+      } else {
+        for (int64_t n = 0; n < there; ++n) out[n] = from[n * p.across];
+      }
+      std::fill(out + there, out + width, S(0));
+    }
+  }
+}
+
+}  // namespace jaxseq::JAXSEQ_ISA

@@ -1,0 +1,100 @@
+// What a call is about: sizes, arrays, and the threads that it may use. Shared by all instruction
+// sets, so nothing here depends on the width of a vector.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+
+namespace jaxseq {
+
+enum class Cell : int64_t { kElmanTanh = 0, kElmanRelu = 1, kLstm = 2, kGru = 3 };
+
+// T steps of B rows; inputs are I wide, gates H. The state h is P wide: H, or less where an LSTM
+// projects it. Time is the first axis of all sequences.
+struct Sizes {
+  int64_t T, B, I, H, P;
+  bool projected() const { return P != H; }
+};
+
+inline int64_t gates(Cell cell) {
+  return cell == Cell::kLstm ? 4 : cell == Cell::kGru ? 3 : 1;
+}
+
+// Blocks of H values that the backward pass finds kept of each step and row: the gates and, of an
+// LSTM, c; of a GRU the recurrent part of the candidate; of Elman's network nothing but the states.
+inline int64_t kept_blocks(Cell cell) {
+  return cell == Cell::kLstm ? 5 : cell == Cell::kGru ? 4 : 0;
+}
+
+// What is kept is as wide as a multiple of this, which every vector's size divides.
+constexpr int64_t kKeptMultiple = 16;
+
+inline int64_t kept_width(int64_t H) {
+  return (H + kKeptMultiple - 1) / kKeptMultiple * kKeptMultiple;
+}
+
+// A task that another thread may have begun.
+class Pending {
+ public:
+  virtual ~Pending() = default;
+  // Returns when the task is done; does it here if nobody has begun it.
+  virtual void finish() = 0;
+};
+
+class Threads {
+ public:
+  virtual ~Threads() = default;
+  virtual int64_t count() const = 0;
+  // Runs tasks 0..n-1, on as many threads as there are, and returns when all are done.
+  virtual void run(int64_t n, const std::function<void(int64_t)>& task) const = 0;
+  // Hands a task to a thread that has time. What it refers to must stay until it is finished.
+  virtual std::unique_ptr<Pending> begin(std::function<void()> task) const = 0;
+};
+
+template <class S>
+struct Forward {
+  Cell cell;
+  Sizes sizes;
+  bool reverse;
+  const S* xs;                  // [T, B, I]
+  const bool *valid, *resets;   // [T, B], or null
+  const S *h0, *c0;             // [B, P], [B, H]; c0 is null but for an LSTM
+  const S *w_ih, *w_hh;         // [G*H, I], [G*H, P]
+  const S *b_ih, *b_hh;         // [G*H]
+  const S* w_hr;                // [P, H], where h is projected
+  S* ys;                        // [T, B, P]: the state after each step; a padded one keeps it
+  S *h, *c;                     // [B, P], [B, H]
+  S* kept;                      // [T, B, kept_blocks, kept_width], or null if nobody differentiates
+};
+
+template <class S>
+struct Backward {
+  Cell cell;
+  Sizes sizes;
+  bool reverse;
+  const S* xs;
+  const bool *valid, *resets;
+  const S *h0, *c0, *w_ih, *w_hh, *w_hr;
+  const S *ys, *kept;           // of the forward pass
+  const S *d_ys, *d_h, *d_c;    // cotangents of its outputs
+  S* d_xs;                      // [T, B, I], or null if nobody wants it
+  S *d_h0, *d_c0;
+  S *d_w_ih, *d_w_hh, *d_b_ih, *d_b_hh, *d_w_hr;
+};
+
+// What is compiled once for each instruction set.
+struct Kernels {
+  const char* name;
+  void (*forward_float)(const Forward<float>&, const Threads&);
+  void (*forward_double)(const Forward<double>&, const Threads&);
+  void (*backward_float)(const Backward<float>&, const Threads&);
+  void (*backward_double)(const Backward<double>&, const Threads&);
+  void (*tanh)(const float*, float*, int64_t);
+  void (*sigmoid)(const float*, float*, int64_t);
+};
+
+// The fastest that this processor has, or the one that the environment names; never null.
+const Kernels& kernels();
+
+}  // namespace jaxseq

@@ -1,0 +1,144 @@
+// Vectors of the width that this file is compiled for, by the compiler's own vector extension: one
+// source makes SSE2, AVX2, AVX-512 and NEON code. exp, tanh and the logistic function on them.
+#pragma once
+
+#include <cstdint>
+#include <cstring>
+#include <limits>
+
+#ifndef JAXSEQ_VECTOR_BYTES
+#define JAXSEQ_VECTOR_BYTES 16
+#endif
+
+namespace jaxseq::JAXSEQ_ISA {
+
+template <class S>
+struct Lane;
+template <>
+struct Lane<float> {
+  using Int = int32_t;
+  static constexpr int mantissa = 23, bias = 127;
+  static constexpr float log2e = 1.44269504088896341f;
+  static constexpr float ln2_high = 0.693145751953125f, ln2_low = 1.428606765330187e-06f;
+  static constexpr float largest = 88.0f;    // exp stays finite, and 2^n can be made by its bits
+  static constexpr float saturated = 9.02f;  // from here on tanh rounds to 1
+  static constexpr int terms = 8;            // of the series: the next one is below half an ulp
+};
+template <>
+struct Lane<double> {
+  using Int = int64_t;
+  static constexpr int mantissa = 52, bias = 1023;
+  static constexpr double log2e = 1.44269504088896340736;
+  static constexpr double ln2_high = 6.93147180369123816490e-01;
+  static constexpr double ln2_low = 1.90821492927058770002e-10;
+  static constexpr double largest = 708.0;
+  static constexpr double saturated = 19.1;
+  static constexpr int terms = 14;
+};
+
+template <class S>
+struct Vector {
+  using Int = typename Lane<S>::Int;
+  typedef S type __attribute__((vector_size(JAXSEQ_VECTOR_BYTES)));
+  typedef Int bits __attribute__((vector_size(JAXSEQ_VECTOR_BYTES)));
+  static constexpr int64_t size = JAXSEQ_VECTOR_BYTES / sizeof(S);
+};
+template <class S>
+using Vec = typename Vector<S>::type;
+template <class S>
+using Bits = typename Vector<S>::bits;
+
+template <class S>
+inline Vec<S> load(const S* p) {
+  Vec<S> v;
+  std::memcpy(&v, p, sizeof v);
+  return v;
+}
+
+template <class S>
+inline void store(S* p, Vec<S> v) {
+  std::memcpy(p, &v, sizeof v);
+}
+
+template <class S>
+inline Vec<S> all(S value) {
+  return value - Vec<S>{};
+}
+
+// e^r - 1 for |r| <= ln(2)/2: r + r^2/2! + r^3/3! + ...; `lost` is what r was rounded by.
+template <class S>
+inline Vec<S> exponential_less_one(Vec<S> r, Vec<S> lost) {
+  constexpr int terms = Lane<S>::terms;
+  S factorial = 1;
+  S one_by[terms + 1];
+  for (int k = 1; k <= terms; ++k) {
+    factorial *= S(k);
+    one_by[k] = S(1) / factorial;
+  }
+  Vec<S> sum = all<S>(one_by[terms]);
+  for (int k = terms - 1; k >= 2; --k) sum = sum * r + one_by[k];
+  return r + (r * r * sum + lost);
+}
+
+// What e^x is made of: 2^n and e^r - 1. `x` is at most Lane::largest in magnitude; a NaN stays one.
+template <class S>
+struct Parts {
+  Vec<S> power, rest;
+};
+
+template <class S>
+inline Parts<S> parts(Vec<S> x) {
+  using L = Lane<S>;
+  // Adding 1.5 * 2^mantissa rounds to an integer and leaves it in the lowest bits.
+  const S magic = S(3) * S(typename L::Int(1) << (L::mantissa - 1));
+  const Vec<S> shifted = x * L::log2e + magic;
+  const Vec<S> n = shifted - magic;
+  const Vec<S> near = x - n * L::ln2_high;  // exact
+  const Vec<S> r = near - n * L::ln2_low, lost = (near - r) - n * L::ln2_low;
+  Bits<S> bits, zero;
+  const Vec<S> base = all<S>(magic);
+  std::memcpy(&bits, &shifted, sizeof bits);
+  std::memcpy(&zero, &base, sizeof zero);
+  bits = (bits - zero + L::bias) << L::mantissa;
+  Parts<S> found;
+  std::memcpy(&found.power, &bits, sizeof bits);
+  found.rest = exponential_less_one<S>(r, lost);
+  return found;
+}
+
+template <class S>
+inline Vec<S> magnitude(Vec<S> x) {
+  return x < 0 ? -x : x;
+}
+
+template <class S>
+inline Vec<S> at_most(Vec<S> x, S bound) {
+  return x > bound ? all<S>(bound) : x;  // a NaN stays one
+}
+
+template <class S>
+inline Vec<S> tanh(Vec<S> x) {
+  const Vec<S> a = at_most<S>(magnitude<S>(x), Lane<S>::saturated);
+  const Parts<S> e = parts<S>(a + a);
+  const Vec<S> less_one = e.power * e.rest + (e.power - S(1));  // e^2a - 1
+  const Vec<S> y = less_one / (less_one + S(2));
+  const Vec<S> signed_y = x < 0 ? -y : y;
+  if constexpr (sizeof(S) == 8) return signed_y;
+  // Near zero the quotient of two roundings would be 2.3 units in the last place off.
+  const Vec<S> s = x * x;
+  const Vec<S> near = ((((s * S(-0.008863236) + S(0.021869489)) * s - S(0.053968254)) * s +
+                        S(0.13333333)) * s - S(0.33333333)) * s * x + x;
+  return a < S(0.35) ? near : signed_y;
+}
+
+// By t = e^-|x|, which never overflows: 1 / (1 + t), or t / (1 + t) below zero.
+template <class S>
+inline Vec<S> sigmoid(Vec<S> x) {
+  const Parts<S> e = parts<S>(-at_most<S>(magnitude<S>(x), Lane<S>::largest));
+  const Vec<S> t = e.power + e.power * e.rest;
+  const Vec<S> sum = S(1) + t, lost = (S(1) - sum) + t;
+  const Vec<S> y = (x < 0 ? t : all<S>(1)) / sum;
+  return y - y * lost * (S(1) - S(0.5) * t);  // what the sum was rounded by, 1 / (1 + t) roughly
+}
+
+}  // namespace jaxseq::JAXSEQ_ISA

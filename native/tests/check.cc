@@ -1,0 +1,225 @@
+// The kernels without JAX, for sanitizers: every array is of exactly the size that it must have, and
+// results are held to a plain loop, to one thread, and to the other element type.
+#include <cmath>
+#include <cstdio>
+#include <cstring>
+#include <deque>
+#include <random>
+#include <thread>
+#include <vector>
+
+#include "../src/threads.h"
+
+using namespace jaxseq;
+
+namespace {
+
+int failures = 0;
+
+void expect(bool holds, const char* what, const Sizes& s, Cell cell) {
+  if (holds) return;
+  ++failures;
+  std::printf("FAILED %s: cell %d, T %d B %d I %d H %d\n", what, int(cell), int(s.T), int(s.B), int(s.I),
+              int(s.H));
+}
+
+// A pool with the two functions that XLA's has. Some of its tasks come late, or when all is over.
+class Pool {
+ public:
+  explicit Pool(int n) : n_(n) {
+    for (int k = 0; k < n; ++k) threads_.emplace_back([this] { loop(); });
+  }
+  ~Pool() {
+    {
+      const std::lock_guard<std::mutex> lock(mutex_);
+      over_ = true;
+    }
+    ready_.notify_all();
+    for (std::thread& thread : threads_) thread.join();
+  }
+  int64_t num_threads() const { return n_; }
+  template <class F>
+  void Schedule(F&& task) {
+    {
+      const std::lock_guard<std::mutex> lock(mutex_);
+      tasks_.emplace_back(std::forward<F>(task));
+    }
+    ready_.notify_one();
+  }
+
+ private:
+  void loop() {
+    for (;;) {
+      std::function<void()> task;
+      {
+        std::unique_lock<std::mutex> lock(mutex_);
+        ready_.wait(lock, [this] { return over_ || !tasks_.empty(); });
+        if (tasks_.empty()) return;
+        task = std::move(tasks_.front());
+        tasks_.pop_front();
+      }
+      task();
+    }
+  }
+  int n_;
+  bool over_ = false;
+  std::mutex mutex_;
+  std::condition_variable ready_;
+  std::deque<std::function<void()>> tasks_;
+  std::vector<std::thread> threads_;
+};
+
+template <class S>
+std::vector<S> draw(std::mt19937& random, int64_t n, double scale) {
+  std::uniform_real_distribution<double> uniform(-scale, scale);
+  std::vector<S> values(n);
+  for (S& value : values) value = S(uniform(random));
+  return values;
+}
+
+// All arrays of a call and its backward pass.
+template <class S>
+struct Case {
+  Sizes s;
+  Cell cell;
+  bool reverse, masked;
+  std::vector<S> xs, h0, c0, w_ih, w_hh, b_ih, b_hh, w_hr, d_ys, d_h, d_c;
+  std::unique_ptr<bool[]> valid, resets;
+  std::vector<S> ys, h, c, kept, d_xs, d_h0, d_c0, d_w_ih, d_w_hh, d_b_ih, d_b_hh, d_w_hr;
+
+  Case(const Sizes& sizes, Cell cell, bool reverse, bool masked) : s(sizes), cell(cell), reverse(reverse), masked(masked) {
+    std::mt19937 random(7);
+    const int64_t rows = gates(cell) * s.H, c_rows = cell == Cell::kLstm ? s.B : 0;
+    const double scale = 1 / std::sqrt(double(s.H));
+    xs = draw<S>(random, s.T * s.B * s.I, 1);
+    h0 = draw<S>(random, s.B * s.P, 1), c0 = draw<S>(random, c_rows * s.H, 1);
+    w_ih = draw<S>(random, rows * s.I, scale), w_hh = draw<S>(random, rows * s.P, scale);
+    if (s.projected()) w_hr = draw<S>(random, s.P * s.H, scale);
+    b_ih = draw<S>(random, rows, scale), b_hh = draw<S>(random, rows, scale);
+    d_ys = draw<S>(random, s.T * s.B * s.P, 1);
+    d_h = draw<S>(random, s.B * s.P, 1), d_c = draw<S>(random, c_rows * s.H, 1);
+    valid.reset(new bool[s.T * s.B]), resets.reset(new bool[s.T * s.B]);
+    for (int64_t n = 0; n < s.T * s.B; ++n) valid[n] = random() % 4 != 0, resets[n] = random() % 5 == 0;
+    ys.resize(d_ys.size()), h.resize(h0.size()), c.resize(c0.size());
+    kept.resize(s.T * s.B * kept_blocks(cell) * kept_width(s.H));
+    d_xs.resize(xs.size()), d_h0.resize(h0.size()), d_c0.resize(c0.size());
+    d_w_ih.resize(w_ih.size()), d_w_hh.resize(w_hh.size());
+    d_b_ih.resize(rows), d_b_hh.resize(rows), d_w_hr.resize(w_hr.size());
+  }
+
+  void run(const Threads& threads) {
+    const bool* v = masked ? valid.get() : nullptr;
+    const bool* r = masked ? resets.get() : nullptr;
+    const Forward<S> f{cell, s, reverse, xs.data(), v, r, h0.data(), c0.data(), w_ih.data(), w_hh.data(),
+                       b_ih.data(), b_hh.data(), w_hr.data(), ys.data(), h.data(), c.data(), kept.data()};
+    const Backward<S> b{cell, s, reverse, xs.data(), v, r, h0.data(), c0.data(), w_ih.data(), w_hh.data(),
+                        w_hr.data(), ys.data(), kept.data(), d_ys.data(), d_h.data(), d_c.data(), d_xs.data(),
+                        d_h0.data(), d_c0.data(), d_w_ih.data(), d_w_hh.data(), d_b_ih.data(),
+                        d_b_hh.data(), d_w_hr.data()};
+    if constexpr (sizeof(S) == 4) {
+      kernels().forward_float(f, threads), kernels().backward_float(b, threads);
+    } else {
+      kernels().forward_double(f, threads), kernels().backward_double(b, threads);
+    }
+  }
+
+  std::vector<const std::vector<S>*> results() const {
+    return {&ys, &h, &c, &d_xs, &d_h0, &d_c0, &d_w_ih, &d_w_hh, &d_b_ih, &d_b_hh, &d_w_hr};
+  }
+};
+
+template <class A, class B>
+double distance(const Case<A>& a, const Case<B>& b) {
+  double worst = 0;
+  const auto left = a.results();
+  const auto right = b.results();
+  for (size_t k = 0; k < left.size(); ++k)
+    for (size_t n = 0; n < left[k]->size(); ++n) {
+      const double x = double((*left[k])[n]), y = double((*right[k])[n]);
+      worst = std::max(worst, std::abs(x - y) / (1 + std::abs(x)));
+      if (std::isnan(x) || std::isnan(y)) return 1e9;
+    }
+  return worst;
+}
+
+// The plain loop, of the state alone.
+double distance_to_loop(const Case<double>& a) {
+  const auto [T, B, I, H, P] = a.s;
+  std::vector<double> h = a.h0, c = a.c0, z(4 * H);
+  const auto sigmoid = [](double x) { return 1 / (1 + std::exp(-x)); };
+  double worst = 0;
+  for (int64_t step = 0; step < T; ++step) {
+    const int64_t t = a.reverse ? T - 1 - step : step;
+    for (int64_t b = 0; b < B; ++b) {
+      double* hb = &h[b * P];
+      double* cb = a.cell == Cell::kLstm ? &c[b * H] : nullptr;
+      if (a.masked && a.resets[t * B + b]) {
+        std::fill(hb, hb + P, 0.0);
+        if (cb) std::fill(cb, cb + H, 0.0);
+      }
+      if (!a.masked || a.valid[t * B + b]) {
+        std::vector<double> x(gates(a.cell) * H), y(gates(a.cell) * H);
+        for (size_t n = 0; n < x.size(); ++n) {
+          x[n] = a.b_ih[n], y[n] = a.b_hh[n];
+          for (int64_t k = 0; k < I; ++k) x[n] += a.w_ih[n * I + k] * a.xs[(t * B + b) * I + k];
+          for (int64_t k = 0; k < P; ++k) y[n] += a.w_hh[n * P + k] * hb[k];
+        }
+        std::vector<double> next(H);
+        for (int64_t u = 0; u < H; ++u) {
+          const auto z = [&](int64_t gate) { return x[gate * H + u] + y[gate * H + u]; };
+          if (a.cell == Cell::kElmanTanh) next[u] = std::tanh(z(0));
+          if (a.cell == Cell::kElmanRelu) next[u] = std::max(0.0, z(0));
+          if (a.cell == Cell::kLstm) {
+            cb[u] = sigmoid(z(1)) * cb[u] + sigmoid(z(0)) * std::tanh(z(2));
+            next[u] = sigmoid(z(3)) * std::tanh(cb[u]);
+          }
+          if (a.cell == Cell::kGru) {
+            const double r = sigmoid(z(0)), gate = sigmoid(z(1));
+            next[u] = (1 - gate) * std::tanh(x[2 * H + u] + r * y[2 * H + u]) + gate * hb[u];
+          }
+        }
+        if (!a.s.projected()) std::copy(next.begin(), next.end(), hb);
+        for (int64_t p = 0; a.s.projected() && p < P; ++p) {
+          hb[p] = 0;
+          for (int64_t u = 0; u < H; ++u) hb[p] += a.w_hr[p * H + u] * next[u];
+        }
+      }
+      for (int64_t u = 0; u < P; ++u) worst = std::max(worst, std::abs(hb[u] - a.ys[(t * B + b) * P + u]));
+    }
+  }
+  return worst;
+}
+
+}  // namespace
+
+int main() {
+  Pool none(1), pool(3);
+  const PoolThreads<Pool> alone(none), threads(pool);
+  const int64_t sizes[][4] = {{3, 1, 1, 1}, {5, 2, 3, 7}, {4, 7, 2, 33}, {9, 20, 17, 16},
+                              {150, 1, 5, 20}, {2, 130, 3, 5}, {0, 3, 2, 4}, {3, 0, 2, 4}, {2, 3, 1, 1023}};
+  for (const auto& [T, B, I, H] : sizes)
+    for (int kind = 0; kind < 4; ++kind)
+      for (int flags = 0; flags < 8; ++flags) {
+        const Cell cell = Cell(kind);
+        if (flags >= 4 && (cell != Cell::kLstm || H < 2)) continue;
+        const Sizes s{T, B, I, H, flags < 4 ? H : H / 2};
+        Case<double> one(s, cell, flags & 1, flags & 2), several(s, cell, flags & 1, flags & 2);
+        Case<float> single(s, cell, flags & 1, flags & 2);
+        one.run(alone), several.run(threads), single.run(threads);
+        expect(distance_to_loop(one) < 1e-12, "against the plain loop", s, cell);
+        expect(distance(one, several) < 1e-12, "on several threads", s, cell);
+        expect(distance(one, single) < 2e-3, "in float32", s, cell);
+      }
+  // Several calls at once share one pool.
+  std::vector<std::thread> callers;
+  for (int k = 0; k < 4; ++k)
+    callers.emplace_back([&] {
+      for (int n = 0; n < 20; ++n) {
+        Case<float> call({6, 9, 3, 12, 12}, Cell::kLstm, false, true);
+        call.run(threads);
+      }
+    });
+  for (std::thread& caller : callers) caller.join();
+  std::printf("%s: %d failures\n", kernels().name, failures);
+  return failures != 0;
+}

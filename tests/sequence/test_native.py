@@ -1,0 +1,351 @@
+"""The kernels, where they are installed, against the specification; and what is said where not."""
+
+import functools
+import importlib.util
+import subprocess
+import sys
+import threading
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import jaxseq
+from jaxseq import testing
+from jaxseq.sequence import _native
+from jaxseq.testing import random_example
+
+kernels = pytest.mark.skipif(
+    importlib.util.find_spec("jaxseq_native") is None,
+    reason="jaxseq-native is not installed: `make native` builds it",
+)
+CELLS = {
+    "elman": jaxseq.elman,
+    "relu": functools.partial(jaxseq.elman, activation=jax.nn.relu),
+    "lstm": jaxseq.lstm,
+    "gru": jaxseq.gru,
+    "projected": lambda size, hidden: jaxseq.lstm(size, hidden + 1, proj_size=hidden),
+}
+HINT = '\n  Hint: leave it at "auto"'
+
+
+def forget():
+    """Lets go of what was decided, and compiled, with or without the kernels."""
+    _native.library.cache_clear()
+    jax.clear_caches()
+
+
+@pytest.fixture(autouse=True, scope="module")
+def with_kernels():
+    """Takes the kernels, which other tests leave alone."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("JAXSEQ_NATIVE")
+        forget()
+        yield
+    forget()
+
+
+def weighted(result):
+    flat = jnp.concatenate([jnp.ravel(leaf) for leaf in jax.tree.leaves(result)])
+    return jnp.dot(flat, jnp.sin(jnp.arange(1.0, flat.size + 1.0, dtype=flat.dtype)))
+
+
+def problem(cell, *, rows=3, steps=5, padded=True, reverse=False, seed=0):
+    """Returns a scan of params, inputs and carry, ragged with NaN in the pads and with resets."""
+    params, xs, carry = random_example(cell, batch_shape=(rows,), steps=steps)
+    options = {"reverse": reverse}
+    if padded:
+        rng = np.random.default_rng(seed)
+        lengths = rng.integers(0, steps + 1, rows)
+        xs = jnp.where(np.arange(steps)[:, None] < lengths[:, None, None], xs, jnp.nan)
+        options["lengths"] = jnp.asarray(lengths)
+        options["resets"] = jnp.asarray(rng.random((rows, steps)) < 0.3)
+
+    def run(point, backend, **more):
+        params, xs, carry = point
+        return jaxseq.scan(cell, params, xs, carry=carry, backend=backend, **options, **more)
+
+    return run, (params, xs, carry)
+
+
+def everything(run, point, backend):
+    """The value of a scan and its gradients."""
+
+    def loss(point):
+        result = run(point, backend)
+        return weighted(result), result
+
+    return jax.jit(jax.grad(loss, has_aux=True))(point)
+
+
+def assert_equal(actual, expected, tolerance=1e-12):
+    assert jax.tree.structure(actual) == jax.tree.structure(expected)
+    for a, b in zip(jax.tree.leaves(actual), jax.tree.leaves(expected), strict=True):
+        assert a.dtype == b.dtype and np.isfinite(a).all()
+        atol = tolerance * max(1.0, np.abs(b).max(initial=0.0))
+        np.testing.assert_allclose(a, b, rtol=tolerance, atol=atol)
+
+
+@kernels
+@pytest.mark.parametrize("padded", [False, True])
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize("name", CELLS)
+def test_values_and_gradients_are_those_of_the_reference(name, reverse, padded, x64):
+    run, point = problem(CELLS[name](2, 3), padded=padded, reverse=reverse)
+    assert_equal(everything(run, point, "native"), everything(run, point, "reference"))
+
+
+@kernels
+@pytest.mark.parametrize("sizes", [(1, 1, 1, 1), (1, 70, 3, 17), (9, 2, 33, 40), (20, 140, 2, 5)])
+@pytest.mark.parametrize("name", ["lstm", "gru"])
+def test_sizes_around_those_of_vectors_blocks_and_windows(name, sizes, x64):
+    rows, steps, size, hidden = sizes
+    run, point = problem(CELLS[name](size, hidden), rows=rows, steps=steps)
+    assert_equal(everything(run, point, "native"), everything(run, point, "reference"))
+
+
+@kernels
+@pytest.mark.slow
+@settings(max_examples=60, deadline=None)
+@given(
+    name=st.sampled_from(sorted(CELLS)),
+    sizes=st.tuples(
+        st.integers(0, 20), st.integers(0, 9), st.integers(1, 40), st.sampled_from([1, 2, 31, 64])
+    ),
+    reverse=st.booleans(),
+    padded=st.booleans(),
+)
+def test_any_shape(name, sizes, reverse, padded):
+    rows, steps, size, hidden = sizes
+    with jax.enable_x64(True):
+        cell = CELLS[name](size, hidden)
+        run, point = problem(cell, rows=rows, steps=steps, reverse=reverse, padded=padded)
+        assert_equal(everything(run, point, "native"), everything(run, point, "reference"))
+
+
+@kernels
+@pytest.mark.parametrize("name", CELLS)
+def test_every_order_of_derivative(name, x64):
+    run, point = problem(CELLS[name](2, 3))
+    move = jax.tree.map(jnp.cos, jax.tree.map(jnp.nan_to_num, point))
+
+    def orders(backend):
+        def value(point):
+            return weighted(run(point, backend))
+
+        def along(point):
+            return jax.jvp(value, (point,), (move,))[1]
+
+        def slope(point):
+            products = jax.tree.map(jnp.vdot, jax.grad(value)(point), move)
+            return sum(jax.tree.leaves(products))
+
+        return jax.jit(
+            lambda point: (along(point), jax.grad(along)(point), jax.grad(slope)(point))
+        )(point)
+
+    assert_equal(orders("native"), orders("reference"))
+
+
+@kernels
+@pytest.mark.parametrize("name", ["relu", "lstm", "gru"])
+def test_a_mapped_axis_becomes_a_longer_batch_or_runs_on_the_fused_path(name, x64):
+    cell = CELLS[name](2, 3)
+    params, xs, carry = random_example(cell, batch_shape=(4, 2), steps=3)
+    lengths = jnp.array([[3, 0], [1, 2], [2, 3], [3, 3]])
+    several = jax.tree.map(lambda leaf: jnp.stack([leaf, 2.0 * leaf]), params)
+
+    def outputs(params, xs, lengths, carry, backend):
+        return jaxseq.scan(cell, params, xs, lengths=lengths, carry=carry, backend=backend)
+
+    def maps(backend):
+        def one(params, xs, lengths, carry):
+            return outputs(params, xs, lengths, carry, backend)
+
+        def value(*args):
+            return weighted(one(*args))
+
+        rows = jax.vmap(one, in_axes=(None, 0, 0, 0))
+        weights = jax.vmap(jax.grad(value), in_axes=(0, None, None, None))
+        apart = jax.vmap(jax.grad(value, argnums=(0, 1)), in_axes=(None, 0, 0, 0))
+        return jax.jit(
+            lambda: (
+                rows(params, xs, lengths, carry),
+                jax.grad(lambda p: weighted(rows(p, xs, lengths, carry)))(params),
+                weights(several, xs, lengths, carry),
+                apart(params, xs, lengths, carry),
+            )
+        )()
+
+    assert_equal(maps("native"), maps("reference"))
+
+
+@kernels
+def test_a_longer_batch_is_one_call_of_the_kernel():
+    cell = jaxseq.lstm(2, 3)
+    params, xs, _ = random_example(cell, batch_shape=(4, 2), steps=3)
+    run = jax.vmap(lambda xs: jaxseq.scan(cell, params, xs, backend="native")[1])
+    text = str(jax.make_jaxpr(run)(xs))
+    assert text.count("jaxseq_native_forward") == 1 and "scan[" not in text
+
+
+@kernels
+@pytest.mark.parametrize("remat", [2, "sqrt"])
+def test_rematerialisation_changes_no_value(remat, x64):
+    run, point = problem(jaxseq.gru(2, 3))
+    assert_equal(
+        everything(functools.partial(run, remat=remat), point, "native"),
+        everything(run, point, "reference"),
+    )
+
+
+@kernels
+@pytest.mark.parametrize("name", CELLS)
+def test_single_precision_is_single_precision(name):
+    run, point = problem(CELLS[name](8, 40), rows=9, steps=20)
+    single = everything(run, point, "native")
+    assert_equal(single, everything(run, point, "reference"), tolerance=3e-6)
+
+
+@kernels
+@pytest.mark.parametrize("name", ["tanh", "sigmoid"])
+def test_the_elementwise_functions_are_within_two_units_in_the_last_place(name):
+    whole = np.concatenate(
+        [np.linspace(-110.0, 110.0, 2_000_001), np.geomspace(1e-37, 1.0, 200_001)]
+    )
+    x = np.concatenate([whole, -whole]).astype(np.float32)
+    wide = x.astype(np.float64)
+    right = np.tanh(wide) if name == "tanh" else 0.5 * (1.0 + np.tanh(0.5 * wide))
+    if name == "sigmoid":
+        right = np.where(wide < -1.0, np.exp(wide) / (1.0 + np.exp(wide)), right)
+    found = getattr(_native.library(), name)(x)
+    # Below the smallest normal number a result may be that number's distance from zero off.
+    unit = np.maximum(np.spacing(np.abs(right).astype(np.float32)), np.float32(2.0**-126))
+    assert np.max(np.abs(found - right) / unit) <= 2.0
+    odd = np.array([np.nan, np.inf, -np.inf], np.float32)
+    ends = [1.0, -1.0] if name == "tanh" else [1.0, 0.0]
+    values = getattr(_native.library(), name)(odd)
+    assert np.isnan(values[0]) and np.allclose(values[1:], ends, atol=2.0**-126, rtol=0.0)
+
+
+@kernels
+def test_several_jitted_calls_at_once_beside_a_busy_process():
+    cell = jaxseq.lstm(3, 33)
+    params, xs, _ = random_example(cell, batch_shape=(8,), steps=40)
+    step = jax.jit(
+        jax.grad(lambda params: jaxseq.scan(cell, params, xs, backend="native")[1].sum())
+    )
+    expected = jax.tree.map(np.asarray, step(params))
+    wrong, done = [], []
+
+    def call():
+        for _ in range(20):
+            found = step(params)
+            if not all(map(np.array_equal, jax.tree.leaves(found), jax.tree.leaves(expected))):
+                wrong.append(found)
+        done.append(True)
+
+    busy = subprocess.Popen([sys.executable, "-c", "while True: pass"])
+    try:
+        threads = [threading.Thread(target=call) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(timeout=120.0)
+    finally:
+        busy.kill()
+        busy.wait()
+    assert len(done) == 4 and not wrong
+
+
+@kernels
+@pytest.mark.parametrize(
+    ("changed", "problem"),
+    [
+        ({"xs": (4, 3)}, r"xs is \[4, 3\], but must be \[T, B, I\]"),
+        ({"w_hh": (12, 3, 1)}, r"w_hh is .* but must be \[G\*H, H\]"),
+        ({"w_hh": (12, 4)}, "a projection must not widen the state"),
+        ({"w_ih": (12, 5)}, r"w_ih is \[12, 5\], but must be \[12, 2\]"),
+        ({"h": (2, 3)}, r"h is \[2, 3\], but must be \[3, 3\]"),
+        ({"valid": (3, 4)}, r"valid is \[3, 4\], but must be \[4, 3\]"),
+        ({"c": (3, 0)}, r"c is \[3, 0\], but must be \[3, 3\]"),
+        ({"cell": 9}, "there is no such cell"),
+        ({"xs": (4, 3, 0), "w_ih": (12, 0)}, "inputs and states must have a size"),
+    ],
+)
+def test_a_malformed_call_is_an_error_and_no_crash(changed, problem):
+    shapes = {"xs": (4, 3, 2), "valid": (4, 3), "resets": (0,), "h": (3, 3), "c": (3, 3)}
+    shapes |= {"w_ih": (12, 2), "w_hh": (12, 3), "b_ih": (12,), "b_hh": (12,), "w_hr": (0,)}
+    number = np.int64(changed.pop("cell", 2)) if "cell" in changed else np.int64(2)
+    shapes |= changed
+    arrays = [
+        jnp.zeros(shape, bool if name in ("valid", "resets") else jnp.float32)
+        for name, shape in shapes.items()
+    ]
+    out = [jax.ShapeDtypeStruct(shape, jnp.float32) for shape in ((4, 3, 3), (3, 3), (3, 3), (0,))]
+    call = jax.ffi.ffi_call(_native.library().FORWARD, out)
+    with pytest.raises(Exception, match=problem):
+        jax.block_until_ready(call(*arrays, cell=number, reverse=False))
+
+
+@kernels
+def test_auto_takes_the_kernel_and_a_plan_says_so():
+    cell = jaxseq.stack([jaxseq.lstm(2, 3), jaxseq.gru(3, 3, reset_after=False)])
+    params, xs, _ = random_example(cell, batch_shape=(2,), steps=40)
+    plan = jaxseq.plan(cell, params, xs)
+    assert plan.why.splitlines() == [
+        "lstm on native: the kernel for CPUs is installed, and has this cell",
+        "gru on reference: does not decompose into maps",
+    ]
+    alone = jaxseq.plan(jaxseq.lstm(2, 3), params[0], xs)
+    assert alone.forward == (0, 2 * 2 * 40 * 12 * (2 + 3))
+    assert alone.backward.flops == 2 * alone.forward.flops and alone.kept_bytes > 0
+
+
+@kernels
+@pytest.mark.parametrize(
+    ("cell", "dtype", "options", "lacks"),
+    [
+        (jaxseq.peephole_lstm(2, 3), jnp.float32, {}, "there is no kernel for peephole_lstm"),
+        (jaxseq.elman(2, 3, activation=jnp.sin), jnp.float32, {}, "there is no kernel for elman"),
+        (jaxseq.gru(2, 3), jnp.bfloat16, {}, "it needs float32 or float64 throughout, and this is"),
+        (jaxseq.gru(2, 3), jnp.float32, {"remat": 1}, "with `remat` 1 the states alone are kept"),
+    ],
+)
+def test_what_the_kernel_cannot_run_is_said(cell, dtype, options, lacks):
+    params = cell.init(jax.random.key(0), dtype=dtype)
+    xs = jnp.ones((1, 3, 2), dtype)
+    with pytest.raises(ValueError, match=rf'`backend` "native" cannot run \w+: {lacks}.*{HINT}'):
+        jaxseq.scan(cell, params, xs, backend="native", **options)
+    assert jaxseq.plan(cell, params, xs, **options).backend != "native"
+
+
+def test_without_the_kernels_everything_runs_on_the_fused_path(monkeypatch):
+    monkeypatch.setenv("JAXSEQ_NATIVE", "0")
+    forget()
+    cell = jaxseq.lstm(2, 3)
+    params, xs, _ = random_example(cell, batch_shape=(2,), steps=40)
+    assert jaxseq.plan(cell, params, xs).backend == "fused"
+    with pytest.raises(ValueError, match="jaxseq-native is not installed"):
+        jaxseq.scan(cell, params, xs, backend="native")
+    forget()
+
+
+@kernels
+@pytest.mark.parametrize("name", ["elman", "lstm", "gru"])
+def test_the_contract_of_cells_holds_by_the_kernels(name):
+    cell = CELLS[name](2, 3)
+    assert jaxseq.plan(cell, cell.init(jax.random.key(0)), jnp.ones((1, 3, 2))).backend == "native"
+    testing.check_cell(cell)
+
+
+@kernels
+def test_on_another_device_it_is_never_chosen(monkeypatch):
+    cell = jaxseq.lstm(2, 3)
+    params, xs, carry = random_example(cell, batch_shape=(2,), steps=3)
+    assert _native.obstacle(cell, params, xs, carry) is None
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    assert _native.obstacle(cell, params, xs, carry) == "it runs on a CPU, and this is gpu"
