@@ -114,6 +114,7 @@ check: $(DEV) ## lint, format, types, floors, docstring coverage
 # The examples hold under the strict rules of the tests.
 doctest: export JAX_NUMPY_DTYPE_PROMOTION := strict
 doctest: export JAX_NUMPY_RANK_PROMOTION := raise
+doctest: export JAXSEQ_NATIVE := 0
 doctest: $(DEV) $(NATIVE) ## every example in a docstring
 	$(PY) -m pytest --doctest-modules jaxseq
 
@@ -123,7 +124,7 @@ notebooks: $(DEV) $(NOTEBOOKS) ## every notebook, executed, into build/notebooks
 keep-notebooks: $(DEV) $(NOTEBOOKS) ## the same, and notebooks/ has them from then on
 	cp $(NOTEBOOKS) notebooks/
 
-build/notebooks/%.ipynb: notebooks/%.py tools/notebook.py $(SOURCES) | $(DEV)
+build/notebooks/%.ipynb: notebooks/%.py tools/notebook.py $(SOURCES) | $(DEV) $(NATIVE)
 	$(PY) tools/notebook.py $< $@
 
 docs: $(DEV) $(NOTEBOOKS) ## the documentation, into docs/_build/html

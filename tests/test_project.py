@@ -16,7 +16,8 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "jaxseq"
 CORPORA = PACKAGE / "data" / "corpora"
 SOURCES = sorted(PACKAGE.rglob("*.py"))
-WORDS = "demo demo-full test test-all test-matrix check doctest notebooks docs bench ci".split()
+WORDS = """demo demo-full native native-check test test-all test-matrix check doctest notebooks
+keep-notebooks docs bench bench-native bench-quick ci""".split()
 
 # Files without a test file of their name, and the one that tests them. A private helper of one
 # public function is tested through it.

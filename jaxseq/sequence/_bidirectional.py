@@ -10,6 +10,7 @@ from jaxseq._checks import error
 from jaxseq._types import Array, Inputs, Lengths, Resets
 from jaxseq.cells import Cell
 from jaxseq.sequence._arguments import check_arguments
+from jaxseq.sequence._native import obstacle
 from jaxseq.sequence._padding import mask_and_resets
 from jaxseq.sequence._scan import scan
 from jaxseq.sequence._schedule import HOIST_UP_TO
@@ -99,7 +100,8 @@ def bidirectional(
     carry = Directions(None, None) if carry is None else carry
     options = {"backend": backend, "remat": remat, "unroll": unroll}
     rows = math.prod(jnp.shape(xs)[:-2])
-    if rows <= HOIST_UP_TO and backend != "reference" and not tapped():
+    merged = rows <= HOIST_UP_TO and backend != "reference" and not tapped()
+    if merged and not _by_kernel(cell, params, xs, backend, remat):
         return _in_one_loop(cell, params, xs, carry, lengths, resets, **options)
     carries, outputs = [], []
     for reverse, weights, state in zip((False, True), params, carry, strict=True):
@@ -116,6 +118,13 @@ def bidirectional(
         carries.append(state)
         outputs.append(ys)
     return Directions(*carries), jnp.concatenate(outputs, axis=-1)
+
+
+def _by_kernel(cell: Cell, params: Directions, xs: Any, backend: str, remat: Any) -> bool:
+    """Returns whether each direction would be a call of the native kernel, which is faster yet."""
+    if backend not in ("auto", "native") or remat == 1 or not hasattr(xs, "dtype"):
+        return False
+    return obstacle(cell, params, xs, None) is None
 
 
 def _in_one_loop(

@@ -193,6 +193,20 @@ def test_a_longer_batch_is_one_call_of_the_kernel():
 
 
 @kernels
+def test_both_directions_of_one_row_are_two_calls_of_the_kernel(x64):
+    cell = jaxseq.gru(2, 3)
+    params = jaxseq.Directions(*(random_example(cell, steps=4)[0] for _ in range(2)))
+    xs = random_example(cell, batch_shape=(1,), steps=4)[1]
+
+    def run(xs, backend):
+        return jaxseq.bidirectional(cell, params, xs, lengths=jnp.array([3]), backend=backend)
+
+    text = str(jax.make_jaxpr(functools.partial(run, backend="auto"))(xs))
+    assert text.count("jaxseq_native_forward") == 2
+    assert_equal(run(xs, "auto"), run(xs, "reference"))
+
+
+@kernels
 @pytest.mark.parametrize("remat", [2, "sqrt"])
 def test_rematerialisation_changes_no_value(remat, x64):
     run, point = problem(jaxseq.gru(2, 3))
