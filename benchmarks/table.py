@@ -226,7 +226,7 @@ def replace(text: str, new: str) -> str:
 
 def main(options: Options) -> None:
     """Prints the README's table, and writes pages."""
-    others = ("sweep", "structured-")
+    others = ("sweep", "structured-", "recipes")
     known = results.FOLDER.glob("*.json")
     known = sorted(path for path in known if not any(name in path.name for name in others))
     all_found = [results.load(path) for path in options.files or known]
