@@ -349,6 +349,7 @@ def test_without_the_kernels_everything_runs_on_the_fused_path(monkeypatch):
 
 
 @kernels
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["elman", "lstm", "gru"])
 def test_the_contract_of_cells_holds_by_the_kernels(name):
     cell = CELLS[name](2, 3)
