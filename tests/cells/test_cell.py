@@ -77,7 +77,7 @@ def test_cells_of_the_same_functions_are_the_same_static_argument():
 def test_the_maps_of_a_cell_are_named():
     maps = jaxseq.elman(2, 3).maps
     assert isinstance(maps, Maps)
-    fields = ("input", "recurrent", "update", "output", "weights", "additive")
+    fields = ("input", "recurrent", "update", "output", "weights", "additive", "native")
     assert Maps._fields == fields
 
 

@@ -133,7 +133,7 @@ def test_a_window_is_a_positive_integer(window, untyped):
     [
         (
             {"backend": "fast"},
-            "`backend` must be one of 'auto', 'associative', 'fused', 'reference', "
+            "`backend` must be one of 'auto', 'associative', 'fused', 'native', 'reference', "
             "but it is 'fast'",
         ),
         ({"unroll": 0}, "`unroll` must be a positive integer, but it is 0"),
