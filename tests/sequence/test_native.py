@@ -207,6 +207,26 @@ def test_both_directions_of_one_row_are_two_calls_of_the_kernel(x64):
 
 
 @kernels
+def test_rows_may_be_shared_out_by_shard_map(x64):
+    cell = jaxseq.lstm(2, 3)
+    params, xs, _ = random_example(cell, batch_shape=(2,), steps=3)
+
+    def loss(params, xs):
+        return weighted(jaxseq.scan(cell, params, xs, backend="native"))
+
+    spec = jax.sharding.PartitionSpec
+    mesh = jax.make_mesh((1,), ("data",), axis_types=(jax.sharding.AxisType.Auto,))
+    shared = jax.shard_map(
+        lambda params, xs: jax.lax.psum(loss(params, xs), "data"),
+        mesh=mesh,
+        in_specs=(spec(), spec("data")),
+        out_specs=spec(),
+    )
+    actual = jax.jit(jax.grad(shared, argnums=(0, 1)))(params, xs)
+    assert_equal(actual, jax.grad(loss, argnums=(0, 1))(params, xs))
+
+
+@kernels
 @pytest.mark.parametrize("remat", [2, "sqrt"])
 def test_rematerialisation_changes_no_value(remat, x64):
     run, point = problem(jaxseq.gru(2, 3))

@@ -12,6 +12,7 @@ from jax.test_util import check_grads
 
 import jaxseq
 from jaxseq.sequence._runner import run_scan
+from jaxseq.testing import random_example
 
 CELLS = {"elman": jaxseq.elman(2, 3), "lstm": jaxseq.lstm(2, 3), "gru": jaxseq.gru(2, 3)}
 BACKENDS = ("reference", "fused")
@@ -187,3 +188,29 @@ def test_second_derivatives_are_derivatives_of_the_first(name, x64):
             )
         )
         check_grads(run, (params, xs, carry), order=2, eps=1e-5, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_rows_may_be_shared_out_by_shard_map(backend, x64):
+    """The weights and the zeros that a state begins with are the same on every device."""
+    cell = jaxseq.gru(2, 3)
+    params, xs, _ = random_example(cell, batch_shape=(2,), steps=3)
+
+    def loss(params, xs):
+        carry, ys = jaxseq.scan(cell, params, xs, lengths=lengths_of(xs), backend=backend)
+        return jnp.sum(jnp.sin(ys)) + jnp.sum(carry.h)
+
+    def lengths_of(xs):
+        return jnp.full(xs.shape[0], 2)
+
+    spec = jax.sharding.PartitionSpec
+    mesh = jax.make_mesh((1,), ("data",), axis_types=(jax.sharding.AxisType.Auto,))
+    shared = jax.shard_map(
+        lambda params, xs: jax.lax.psum(loss(params, xs), "data"),
+        mesh=mesh,
+        in_specs=(spec(), spec("data")),
+        out_specs=spec(),
+    )
+    actual = jax.jit(jax.value_and_grad(shared, argnums=(0, 1)))(params, xs)
+    expected = jax.value_and_grad(loss, argnums=(0, 1))(params, xs)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-12), actual, expected)
