@@ -23,6 +23,7 @@ from jax.sharding import NamedSharding, PartitionSpec
 
 from jaxseq._arrays import vary_alike
 from jaxseq._types import Array, PyTree
+from jaxseq.cells._cell import zero_carry
 from jaxseq.sequence._fused import Inputs, Loop
 from jaxseq.sequence._native_spec import (
     KEPT,
@@ -266,6 +267,8 @@ def obstacle(cell: Any, params: Any, xs: Array, carry: Any) -> str | None:
         return "jaxseq-native is not installed"
     if cell.maps is None or cell.maps.native is None:
         return f"there is no kernel for {cell.name} as it is set up"
+    if cell.reset is not zero_carry:
+        return "its reset is another than to zeros"
     if jax.default_backend() != "cpu":
         return f"it runs on a CPU, and this is {jax.default_backend()}"
     dtypes = {str(leaf.dtype) for leaf in jax.tree.leaves((params, carry, xs))}

@@ -56,6 +56,7 @@ Sizes sizes_of(Check& check, Cell cell, const ffi::AnyBuffer& xs, const ffi::Any
   check.that(sizes.I > 0 && sizes.P > 0 && sizes.H > 0, "inputs and states must have a size");
   check.that(sizes.P == sizes.H || cell == Cell::kLstm, "only an LSTM has a projection");
   check.that(sizes.P <= sizes.H, "a projection must not widen the state");
+  if (!check.passed()) return {};
   int64_t most;  // of what is made here, nothing is larger than this
   const bool small = !__builtin_mul_overflow(sizes.T + 1, sizes.B + 1, &most) &&
                      !__builtin_mul_overflow(most, 8 * (sizes.H + 64), &most) &&

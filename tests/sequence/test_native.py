@@ -345,6 +345,12 @@ def test_auto_takes_the_kernel_and_a_plan_says_so():
     [
         (jaxseq.peephole_lstm(2, 3), jnp.float32, {}, "there is no kernel for peephole_lstm"),
         (jaxseq.elman(2, 3, activation=jnp.sin), jnp.float32, {}, "there is no kernel for elman"),
+        (
+            jaxseq.gru(2, 3)._replace(reset=lambda params, carry: carry),
+            jnp.float32,
+            {},
+            "its reset is another than to zeros",
+        ),
         (jaxseq.gru(2, 3), jnp.bfloat16, {}, "it needs float32 or float64 throughout, and this is"),
         (jaxseq.gru(2, 3), jnp.float32, {"remat": 1}, "with `remat` 1 the states alone are kept"),
     ],
