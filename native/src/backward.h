@@ -7,8 +7,7 @@
 namespace jaxseq::JAXSEQ_ISA {
 
 // The gradients of the weights are products over so many rows of steps at once.
-// Over fewer where they are left to a thread that has nothing else to do, so that it can soon begin.
-constexpr int64_t kWindowRows = 128, kSharedWindowRows = 64;
+constexpr int64_t kWindowRows = 128;
 
 // What the products of the backward pass read: w_hh for the cotangent of the state, w_ih for that of
 // the inputs, with rows in the maps' blocks.
@@ -124,46 +123,51 @@ struct Window {
   int64_t ldz, width, state_width, input_width;
 };
 
+// What a window gives to the weights that lead to units [begin, end) of each gate.
 template <class S>
-void add_window(Cell cell, const Window<S>& w, const Sums<S>& sums) {
-  const int64_t end = gates(cell) * w.width;
-  add_weights(w.d_z, w.ldz, w.inputs, w.input_width, w.rows, 0, end, sums.w_ih);
-  // The last gate of a GRU stands in the block behind where it belongs to the state.
-  const int64_t last = cell == Cell::kGru ? 2 * w.width : end;
-  add_weights(w.d_z, w.ldz, w.states, w.state_width, w.rows, 0, last, sums.w_hh);
-  if (last < end)
-    add_weights(w.d_z + w.width, w.ldz, w.states, w.state_width, w.rows, last, end, sums.w_hh);
-  if (w.unprojected)
-    add_weights(w.d_h, w.state_width, w.unprojected, w.width, w.rows, 0, w.state_width, sums.w_hr);
+void add_window(Cell cell, const Window<S>& w, int64_t begin, int64_t end, const Sums<S>& sums) {
+  // Gates that lie side by side are one product; the last of a GRU stands in the block behind where
+  // it belongs to the state.
+  const int64_t all = gates(cell), beside = cell == Cell::kGru ? 2 : all;
+  const int64_t together = end - begin == w.width ? beside : 1;
+  for (int64_t gate = 0; gate < all; gate += together) {
+    const int64_t last_gate = std::min(gate + together, all) - 1;
+    const int64_t first = gate * w.width + begin, last = last_gate * w.width + end;
+    add_weights(w.d_z, w.ldz, w.inputs, w.input_width, w.rows, first, last, sums.w_ih);
+    const S* d_z = cell == Cell::kGru && gate == 2 ? w.d_z + w.width : w.d_z;
+    add_weights(d_z, w.ldz, w.states, w.state_width, w.rows, first, last, sums.w_hh);
+  }
+}
+
+// The same for states [begin, end) of the projection.
+template <class S>
+void add_projection(const Window<S>& w, int64_t begin, int64_t end, const Sums<S>& sums) {
+  add_weights(w.d_h, w.state_width, w.unprojected, w.width, w.rows, begin, end, sums.w_hr);
 }
 
 template <class S, Cell CELL>
 class RowsBack {
  public:
   RowsBack(const Backward<S>& b, const PackedBack<S>& packed, const Sums<S>& sums, int64_t width,
-           Rows rows, const Threads* idle)
-      : b_(b), packed_(packed), sums_(sums), width_(width), rows_(rows), idle_(idle) {}
+           Rows rows)
+      : b_(b), packed_(packed), sums_(sums), width_(width), rows_(rows) {}
 
   void run() {
     [[maybe_unused]] const int64_t T = b_.sizes.T, B = b_.sizes.B, I = b_.sizes.I,
                                  H = b_.sizes.H,
                                  P = b_.sizes.P;
     const int64_t R = rows_.count();
-    const int64_t window =
-        std::max<int64_t>(1, std::min(T, (idle_ ? kSharedWindowRows : kWindowRows) / R));
+    const int64_t window = std::max<int64_t>(1, std::min(T, kWindowRows / R));
     input_width_ = padded<S>(I), state_width_ = padded<S>(P);
     const bool projected = b_.sizes.projected();
     ldz_ = apart<S>(map_blocks(CELL) * width_);
     Arena::Scope scope;
-    // While one window runs, another thread may spread what the one before has left behind.
-    Buffers buffers[2];
-    for (int64_t n = 0; n < (idle_ ? 2 : 1); ++n) {
-      Buffers& made = buffers[n];
-      made.d_z = scope.take<S>(window * R * ldz_);
-      made.states = zeros(scope, window * R * state_width_);
-      made.inputs = zeros(scope, window * R * input_width_);
-      made.d_inputs = scope.take<S>(window * R * input_width_);
-      if (!projected) continue;
+    Buffers made;
+    made.d_z = scope.take<S>(window * R * ldz_);
+    made.states = zeros(scope, window * R * state_width_);
+    made.inputs = zeros(scope, window * R * input_width_);
+    made.d_inputs = scope.take<S>(window * R * input_width_);
+    if (projected) {
       made.d_states = scope.take<S>(window * R * state_width_);
       made.unprojected = scope.take<S>(window * R * width_);
     }
@@ -175,18 +179,10 @@ class RowsBack {
       std::copy_n(b_.d_h + (rows_.begin + r) * P, P, d_h_ + r * state_width_);
       if (CELL == Cell::kLstm) std::copy_n(b_.d_c + (rows_.begin + r) * H, H, d_c_ + r * width_);
     }
-    std::unique_ptr<Pending> before;
-    int64_t turn = 0;
-    for (int64_t end = T; end > 0; end -= window, turn = idle_ ? 1 - turn : 0) {
+    for (int64_t end = T; end > 0; end -= window) {
       const int64_t begin = std::max<int64_t>(0, end - window);
-      const Buffers& here = buffers[turn];
-      for (int64_t step = end - 1; step >= begin; --step) back(step, step - begin, here);
-      if (before) before->finish();
-      const auto rest = [this, begin, end, here] { spread(begin, end - begin, here); };
-      if (idle_ && begin > 0)
-        before = idle_->begin(rest);
-      else
-        before = nullptr, rest();
+      for (int64_t step = end - 1; step >= begin; --step) back(step, step - begin, made);
+      spread(begin, end - begin, made);
     }
     for (int64_t r = 0; r < R; ++r) {
       std::copy_n(d_h_ + r * state_width_, P, b_.d_h0 + (rows_.begin + r) * P);
@@ -251,7 +247,7 @@ class RowsBack {
         std::copy_n(b_.ys + (first + r) * H, H, after_);
       const RowBack<S> row{b_.kept + (first + r) * kept_row, after_, h, c_before, d_h,
                            d_c_ + r * width_, d_z + r * ldz_, unprojected};
-      update_row_back<S, CELL>(row, width_, kept);
+      update_row_back<S, CELL>(row, width_, kept, 0, width_);
     }
     back_through<S>(packed_.state, CELL, true, d_z, ldz_, width_, R, true, d_h_, state_width_);
     for (int64_t r = 0; b_.resets && r < R; ++r) {
@@ -290,8 +286,10 @@ class RowsBack {
   void spread(int64_t begin, int64_t steps, const Buffers& from) {
     [[maybe_unused]] const int64_t T = b_.sizes.T, B = b_.sizes.B, I = b_.sizes.I;
     const int64_t R = rows_.count(), rows = steps * R;
-    add_window(CELL, Window<S>{rows, from.d_z, from.states, from.inputs, from.d_states, from.unprojected,
-                               ldz_, width_, state_width_, input_width_}, sums_);
+    const Window<S> window{rows, from.d_z, from.states, from.inputs, from.d_states, from.unprojected,
+                           ldz_, width_, state_width_, input_width_};
+    add_window(CELL, window, 0, width_, sums_);
+    if (d_full_) add_projection(window, 0, state_width_, sums_);
     if (b_.d_xs)
       back_through<S>(packed_.inputs, CELL, false, from.d_z, ldz_, width_, rows, false, from.d_inputs,
                       input_width_);
@@ -313,7 +311,6 @@ class RowsBack {
   const Sums<S>& sums_;
   const int64_t width_;
   const Rows rows_;
-  const Threads* idle_;
   int64_t ldz_ = 0, input_width_ = 0, state_width_ = 0;
   S *d_h_, *d_c_, *after_;
   S* d_full_ = nullptr;  // where h is projected
@@ -343,45 +340,6 @@ void write_sums(const Backward<S>& b, const std::vector<Sums<S>>& sums, int64_t 
     write(&Sums<S>::z, g * width, H, b.d_b_ih + g * H);
     write(&Sums<S>::z, block * width, H, b.d_b_hh + g * H);
   });
-}
-
-template <class S>
-void backward(const Backward<S>& b, const Threads& threads) {
-  Arena::Scope scope;
-  [[maybe_unused]] const int64_t T = b.sizes.T, B = b.sizes.B, I = b.sizes.I,
-                                 H = b.sizes.H,
-                                 P = b.sizes.P;
-  const int64_t width = padded<S>(H), G = gates(b.cell);
-  const PackedBack<S> packed = pack_backward(b, width, scope, threads);
-  const int64_t groups = group_count(B, threads);
-  std::vector<Sums<S>> sums;
-  const int64_t of_inputs = G * width * padded<S>(I), of_states = G * width * padded<S>(P);
-  const int64_t of_projection = b.sizes.projected() ? padded<S>(P) * width : 0;
-  const int64_t of_maps = map_blocks(b.cell) * width;
-  for (int64_t group = 0; group < groups; ++group)
-    sums.push_back({scope.take<S>(of_inputs), scope.take<S>(of_states), scope.take<S>(of_maps),
-                    scope.take<S>(of_projection)});
-  threads.run(groups, [&](int64_t group) {
-    std::fill_n(sums[group].w_ih, of_inputs, S(0));
-    std::fill_n(sums[group].w_hh, of_states, S(0));
-    std::fill_n(sums[group].z, of_maps, S(0));
-    std::fill_n(sums[group].w_hr, of_projection, S(0));
-    const Rows rows(group, groups, b.sizes.B);
-    if (rows.count() == 0) return;
-    const Threads* idle = 2 * groups <= threads.count() ? &threads : nullptr;
-    const auto run = [&](auto&& back) { back.run(); };
-    switch (b.cell) {
-      case Cell::kElmanTanh:
-        return run(RowsBack<S, Cell::kElmanTanh>(b, packed, sums[group], width, rows, idle));
-      case Cell::kElmanRelu:
-        return run(RowsBack<S, Cell::kElmanRelu>(b, packed, sums[group], width, rows, idle));
-      case Cell::kLstm:
-        return run(RowsBack<S, Cell::kLstm>(b, packed, sums[group], width, rows, idle));
-      case Cell::kGru:
-        return run(RowsBack<S, Cell::kGru>(b, packed, sums[group], width, rows, idle));
-    }
-  });
-  write_sums(b, sums, width, threads);
 }
 
 }  // namespace jaxseq::JAXSEQ_ISA

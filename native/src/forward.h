@@ -86,23 +86,23 @@ Packed<S> pack_forward(const Forward<S>& f, int64_t width, Arena::Scope& scope,
   return packed;
 }
 
-// z[0..rows) = start + x . panel.x + h . panel.h for all columns; `add` starts from what z holds.
+// z[0..rows) = bias + x . panel.x + h . panel.h for the columns of some panels; `add` starts from what
+// z holds. Operands of depth 0 are not there.
 template <class S>
-void map_rows(const Packed<S>& packed, const Operands<S>* x, const Operands<S>* h, bool add,
-              int64_t rows, S* z, int64_t ldz) {
+void map_rows(const std::vector<Panel<S>>& panels, const S* bias, const Operands<S>& x,
+              const Operands<S>& h, bool add, int64_t rows, S* z, int64_t ldz) {
   constexpr int64_t V = Vector<S>::size;
   const Split split(rows, kRows);
-  for (const Panel<S>& panel : packed.panels) {
-    Operands<S> one = x && panel.x ? *x : Operands<S>{};
-    Operands<S> two = h && panel.h ? *h : Operands<S>{};
+  for (const Panel<S>& panel : panels) {
+    Operands<S> one = panel.x ? x : Operands<S>{}, two = panel.h ? h : Operands<S>{};
     if (add && two.depth == 0) continue;
     one.b = panel.x, two.b = panel.h;
     one.ldb = two.ldb = panel.vectors * V;
     S* out = z + panel.column;
     for (int64_t n = 0; n < split.blocks; ++n) {
       const int64_t size = split.size(n);
-      block_of<S, false>(size, panel.vectors)(one, two, add ? nullptr : packed.bias + panel.column,
-                                              add, out, ldz);
+      block_of<S, false>(size, panel.vectors)(one, two, add ? nullptr : bias + panel.column, add, out,
+                                              ldz);
       one.a += size * one.lda, two.a += size * two.lda, out += size * ldz;
     }
   }
@@ -125,8 +125,7 @@ void project_rows(const Packed<S>& packed, const S* full, int64_t width, int64_t
 }
 
 template <class S, Cell CELL>
-void forward_rows(const Forward<S>& f, const Packed<S>& packed, int64_t width, Rows rows,
-                  const Threads* idle) {
+void forward_rows(const Forward<S>& f, const Packed<S>& packed, int64_t width, Rows rows) {
   [[maybe_unused]] const int64_t T = f.sizes.T, B = f.sizes.B, I = f.sizes.I,
                                  H = f.sizes.H,
                                  P = f.sizes.P;
@@ -136,22 +135,16 @@ void forward_rows(const Forward<S>& f, const Packed<S>& packed, int64_t width, R
   const bool hoisted = R < kFewRows, projected = f.sizes.projected();
   const int64_t window = hoisted ? std::min(T, kHoistedRows / R) : 1;
   Arena::Scope scope;
-  // While one window runs, a thread that has nothing else to do may map the inputs of the next.
-  const int64_t windows = idle ? 2 : 1;
-  S* z = scope.take<S>(windows * window * R * ldz);
-  S* gathered = hoisted ? scope.take<S>(windows * window * R * I) : nullptr;
-  const auto place = [&](int64_t step) { return step / window % windows * window * R; };
-  const auto map_inputs = [&, gathered, z](int64_t step) {
+  S* z = scope.take<S>(window * R * ldz);
+  S* gathered = hoisted ? scope.take<S>(window * R * I) : nullptr;
+  const auto map_inputs = [&](int64_t step) {
     const int64_t steps = std::min(window, T - step);
-    S* xs = gathered + place(step) * I;
     for (int64_t s = 0; s < steps; ++s) {
       const int64_t from = time_of(step + s, T, f.reverse) * B + rows.begin;
-      std::copy_n(f.xs + from * I, R * I, xs + s * R * I);
+      std::copy_n(f.xs + from * I, R * I, gathered + s * R * I);
     }
-    const Operands<S> x{xs, I, nullptr, 0, I};
-    map_rows<S>(packed, &x, nullptr, false, steps * R, z + place(step) * ldz, ldz);
+    map_rows<S>(packed.panels, packed.bias, {gathered, I, nullptr, 0, I}, {}, false, steps * R, z, ldz);
   };
-  std::unique_ptr<Pending> next;
   S* h = scope.take<S>(R * state_width);
   S* c = scope.take<S>(R * width);
   S* full = projected ? scope.take<S>(R * width) : nullptr;
@@ -166,31 +159,24 @@ void forward_rows(const Forward<S>& f, const Packed<S>& packed, int64_t width, R
   for (int64_t step = 0; step < T; ++step) {
     const int64_t t = time_of(step, T, f.reverse), first = t * B + rows.begin;
     const int64_t inside = step % window;
-    if (hoisted && inside == 0) {
-      if (next)
-        next->finish();
-      else
-        map_inputs(step);
-      const int64_t after = step + window;
-      if (idle && after < T) next = idle->begin([&, after] { map_inputs(after); });
-    }
+    if (hoisted && inside == 0) map_inputs(step);
     for (int64_t r = 0; f.resets && r < R; ++r) {
       if (!f.resets[first + r]) continue;
       std::fill_n(h + r * state_width, state_width, S(0));
       std::fill_n(c + r * width, width, S(0));
     }
-    S* here = z + ((hoisted ? place(step) : 0) + inside * R) * ldz;
+    S* here = z + inside * R * ldz;
     const Operands<S> x{f.xs + first * I, I, nullptr, 0, I}, state{h, state_width, nullptr, 0, P};
-    map_rows<S>(packed, hoisted ? nullptr : &x, &state, hoisted, R, here, ldz);
+    map_rows<S>(packed.panels, packed.bias, hoisted ? Operands<S>{} : x, state, hoisted, R, here, ldz);
     for (int64_t r = 0; r < R; ++r) {
       S* state_row = h + r * state_width;
       const Row<S> row{here + r * ldz, state_row, c + r * width,
                        f.kept ? f.kept + (first + r) * kept_row : nullptr,
                        projected ? full + r * width : state_row};
       if (f.valid && !f.valid[first + r])
-        keep_nothing<S, CELL>(row, width, kept);
+        keep_nothing<S, CELL>(row, kept, 0, width);
       else
-        update_row<S, CELL>(row, width, kept);
+        update_row<S, CELL>(row, width, kept, 0, width);
       if (!projected) std::copy_n(row.h, P, f.ys + (first + r) * P);
     }
     if (!projected) continue;
@@ -205,25 +191,6 @@ void forward_rows(const Forward<S>& f, const Packed<S>& packed, int64_t width, R
     std::copy_n(h + r * state_width, P, f.h + (rows.begin + r) * P);
     if (CELL == Cell::kLstm) std::copy_n(c + r * width, H, f.c + (rows.begin + r) * H);
   }
-}
-
-template <class S>
-void forward(const Forward<S>& f, const Threads& threads) {
-  if (f.sizes.B == 0 || f.sizes.H == 0) return;
-  Arena::Scope scope;
-  const int64_t width = padded<S>(f.sizes.H);
-  const Packed<S> packed = pack_forward(f, width, scope, threads);
-  const int64_t groups = group_count(f.sizes.B, threads);
-  threads.run(groups, [&](int64_t group) {
-    const Rows rows(group, groups, f.sizes.B);
-    const Threads* idle = 2 * groups <= threads.count() ? &threads : nullptr;
-    switch (f.cell) {
-      case Cell::kElmanTanh: return forward_rows<S, Cell::kElmanTanh>(f, packed, width, rows, idle);
-      case Cell::kElmanRelu: return forward_rows<S, Cell::kElmanRelu>(f, packed, width, rows, idle);
-      case Cell::kLstm: return forward_rows<S, Cell::kLstm>(f, packed, width, rows, idle);
-      case Cell::kGru: return forward_rows<S, Cell::kGru>(f, packed, width, rows, idle);
-    }
-  });
 }
 
 }  // namespace jaxseq::JAXSEQ_ISA

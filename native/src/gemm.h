@@ -3,6 +3,7 @@
 #pragma once
 
 #include <algorithm>
+#include <vector>
 
 #include "vec.h"
 
@@ -99,6 +100,48 @@ void for_panels(int64_t columns, Visit visit) {
   constexpr int64_t V = Vector<S>::size;
   for (int64_t column = 0; column < columns; column += 2 * V)
     visit(column, columns - column >= 2 * V ? 2 : 1);
+}
+
+// One row by PANELS panels at once, out[p] += a . b[p]: the sums of a single one would wait for each
+// other.
+template <class S, int PANELS>
+void row_by_panels(const S* a, int64_t depth, const S* const* b, S* const* out) {
+  constexpr int64_t V = Vector<S>::size;
+  Vec<S> sum[PANELS][2];
+  for (int p = 0; p < PANELS; ++p)
+    for (int v = 0; v < 2; ++v) sum[p][v] = load(out[p] + v * V);
+  for (int64_t k = 0; k < depth; ++k)
+    for (int p = 0; p < PANELS; ++p)
+      for (int v = 0; v < 2; ++v) sum[p][v] += a[k] * load(b[p] + (2 * k + v) * V);
+  for (int p = 0; p < PANELS; ++p)
+    for (int v = 0; v < 2; ++v) store(out[p] + v * V, sum[p][v]);
+}
+
+// out[columns of a panel] += a . rows [first, first + depth) of the panel, for all that reach the
+// state.
+template <class S>
+void row_by(const S* a, int64_t depth, const std::vector<Panel<S>>& panels, int64_t first, S* out) {
+  constexpr size_t kAtOnce = 4;
+  constexpr int64_t V = Vector<S>::size;
+  const S* b[kAtOnce];
+  S* to[kAtOnce];
+  size_t n = 0;
+  for (const Panel<S>& panel : panels) {
+    if (panel.h == nullptr) continue;
+    const S* rows = panel.h + first * panel.vectors * V;
+    if (panel.vectors == 1) {  // the last of a matrix
+      const Operands<S> one{a, 0, rows, V, depth};
+      block<S, 1, 1, false>(one, Operands<S>{}, nullptr, true, out + panel.column, 0);
+      continue;
+    }
+    b[n] = rows, to[n] = out + panel.column;
+    if (++n < kAtOnce) continue;
+    row_by_panels<S, kAtOnce>(a, depth, b, to);
+    n = 0;
+  }
+  if (n == 1) row_by_panels<S, 1>(a, depth, b, to);
+  if (n == 2) row_by_panels<S, 2>(a, depth, b, to);
+  if (n == 3) row_by_panels<S, 3>(a, depth, b, to);
 }
 
 // Packs rows [0, depth) of a matrix b[k][n] = m[n * across + k * along] into panels, [depth][width]

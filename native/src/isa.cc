@@ -1,5 +1,5 @@
 // Everything above the FFI, compiled once for each instruction set.
-#include "backward.h"
+#include "scan.h"
 
 namespace jaxseq::JAXSEQ_ISA {
 namespace {

@@ -17,7 +17,7 @@ struct Sizes {
   bool projected() const { return P != H; }
 };
 
-inline int64_t gates(Cell cell) {
+constexpr int64_t gates(Cell cell) {
   return cell == Cell::kLstm ? 4 : cell == Cell::kGru ? 3 : 1;
 }
 
@@ -34,22 +34,16 @@ inline int64_t kept_width(int64_t H) {
   return (H + kKeptMultiple - 1) / kKeptMultiple * kKeptMultiple;
 }
 
-// A task that another thread may have begun.
-class Pending {
- public:
-  virtual ~Pending() = default;
-  // Returns when the task is done; does it here if nobody has begun it.
-  virtual void finish() = 0;
-};
-
 class Threads {
  public:
   virtual ~Threads() = default;
   virtual int64_t count() const = 0;
   // Runs tasks 0..n-1, on as many threads as there are, and returns when all are done.
   virtual void run(int64_t n, const std::function<void(int64_t)>& task) const = 0;
-  // Hands a task to a thread that has time. What it refers to must stay until it is finished.
-  virtual std::unique_ptr<Pending> begin(std::function<void()> task) const = 0;
+  // Runs work(part, item) for all parts of item 0, then of item 1, and so on: a part's items mostly
+  // on one thread, and no item before all parts of the one before are done.
+  virtual void in_step(int64_t parts, int64_t items,
+                       const std::function<void(int64_t, int64_t)>& work) const = 0;
 };
 
 template <class S>

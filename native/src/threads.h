@@ -9,6 +9,7 @@
 #include <mutex>
 
 #include "problem.h"
+#include "team.h"
 
 namespace jaxseq {
 
@@ -31,22 +32,33 @@ class PoolThreads : public Threads {
     const auto shared = std::make_shared<Shared>();
     shared->n = n;
     shared->task = &task;
-    for (int64_t k = 0; k < helpers; ++k) pool_.Schedule([shared] { shared->work(); });
+    shared->leader = processor();
+    for (int64_t k = 0; k < helpers; ++k)
+      pool_.Schedule([shared] {
+        step_aside(shared->leader);
+        shared->work();
+      });
     shared->work();
     shared->wait();
     if (shared->failure) std::rethrow_exception(shared->failure);
   }
 
-  std::unique_ptr<Pending> begin(std::function<void()> task) const override {
-    auto pending = std::make_unique<One>(std::move(task));
-    pool_.Schedule([shared = pending->shared] { shared->work(); });
-    return pending;
+  void in_step(int64_t parts, int64_t items,
+               const std::function<void(int64_t, int64_t)>& work) const override {
+    if (parts == 1) {
+      for (int64_t item = 0; item < items; ++item) work(0, item);
+      return;
+    }
+    const auto team = std::make_shared<Team>(parts, items, work);
+    for (int64_t part = 1; part < parts; ++part) pool_.Schedule([team, part] { team->help(part); });
+    team->lead();
   }
 
  private:
   struct Shared {
     std::atomic<int64_t> next{0}, done{0};
     int64_t n = 0;
+    int leader = -1;  // its processor
     const std::function<void(int64_t)>* task = nullptr;  // alive while a task is not done
     std::mutex mutex;
     std::condition_variable finished;
@@ -74,33 +86,6 @@ class PoolThreads : public Threads {
       std::unique_lock<std::mutex> lock(mutex);
       finished.wait(lock, [this] { return done.load(std::memory_order_acquire) == n; });
     }
-  };
-
-  // One task is a run of one, of which the caller takes no part before it must.
-  class One : public Pending {
-   public:
-    explicit One(std::function<void()> task)
-        : task_([task = std::move(task)](int64_t) { task(); }), shared(std::make_shared<Shared>()) {
-      shared->n = 1;
-      shared->task = &task_;
-    }
-    ~One() override {
-      // Left by an exception: what has begun must end before what it refers to goes.
-      if (!finished_) shared->work(), shared->wait();
-    }
-    void finish() override {
-      finished_ = true;
-      shared->work();
-      shared->wait();
-      if (shared->failure) std::rethrow_exception(shared->failure);
-    }
-
-   private:
-    const std::function<void(int64_t)> task_;
-    bool finished_ = false;
-
-   public:
-    const std::shared_ptr<Shared> shared;
   };
 
   static constexpr int kLooks = 2000;

@@ -1,4 +1,5 @@
-// The update of each cell and its derivative, on one row: what stands between the products.
+// The update of each cell and its derivative, on units [begin, end) of one row: what stands between
+// the products.
 #pragma once
 
 #include "gemm.h"
@@ -21,15 +22,17 @@ inline int64_t state_gate(Cell cell, int64_t block) {
 template <class S>
 struct Row {
   const S* z;  // the maps' values
-  S *h, *c;    // before the step, and then after it
+  const S* h;  // before the step
+  S* c;        // before the step, and then after it
   S* kept;
-  S* out;  // where h goes: over h, but where it is projected first
+  S* out;  // where h goes, which may be over what it was
 };
 
 template <class S, Cell CELL>
-inline void update_row(const Row<S>& row, int64_t width, int64_t kept_width) {
+inline void update_row(const Row<S>& row, int64_t width, int64_t kept_width, int64_t begin,
+                       int64_t end) {
   constexpr int64_t V = Vector<S>::size;
-  for (int64_t u = 0; u < width; u += V) {
+  for (int64_t u = begin; u < end; u += V) {
     const auto z = [&](int64_t block) { return load(row.z + block * width + u); };
     const auto keep = [&](int64_t block, Vec<S> value) {
       if (row.kept) store(row.kept + block * kept_width + u, value);
@@ -57,11 +60,12 @@ inline void update_row(const Row<S>& row, int64_t width, int64_t kept_width) {
 
 // What is kept of a padded step: no gates, and of an LSTM the c that goes on.
 template <class S, Cell CELL>
-inline void keep_nothing(const Row<S>& row, int64_t width, int64_t kept_width) {
+inline void keep_nothing(const Row<S>& row, int64_t kept_width, int64_t begin, int64_t end) {
   if (!row.kept) return;
-  const int64_t all = kept_blocks(CELL) * kept_width;
-  std::fill(row.kept, row.kept + all, S(0));
-  if constexpr (CELL == Cell::kLstm) std::copy(row.c, row.c + width, row.kept + 4 * kept_width);
+  for (int64_t block = 0; block < kept_blocks(CELL); ++block)
+    std::fill(row.kept + block * kept_width + begin, row.kept + block * kept_width + end, S(0));
+  if constexpr (CELL == Cell::kLstm)
+    std::copy(row.c + begin, row.c + end, row.kept + 4 * kept_width + begin);
 }
 
 // A row's cotangents: of the state after the step, and then, but for what goes through the
@@ -74,9 +78,10 @@ struct RowBack {
 };
 
 template <class S, Cell CELL>
-inline void update_row_back(const RowBack<S>& row, int64_t width, int64_t kept_width) {
+inline void update_row_back(const RowBack<S>& row, int64_t width, int64_t kept_width, int64_t begin,
+                            int64_t end) {
   constexpr int64_t V = Vector<S>::size;
-  for (int64_t u = 0; u < width; u += V) {
+  for (int64_t u = begin; u < end; u += V) {
     const auto kept = [&](int64_t block) { return load(row.kept + block * kept_width + u); };
     const auto give = [&](int64_t block, Vec<S> value) { store(row.d_z + block * width + u, value); };
     const Vec<S> d_h = load(row.d_h + u);

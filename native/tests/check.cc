@@ -8,6 +8,10 @@
 #include <thread>
 #include <vector>
 
+#if defined(__linux__) || defined(__APPLE__)
+#include <sys/mman.h>
+#endif
+
 #include "../src/threads.h"
 
 using namespace jaxseq;
@@ -190,13 +194,41 @@ double distance_to_loop(const Case<double>& a) {
   return worst;
 }
 
+#if !defined(__SANITIZE_THREAD__) && (defined(__linux__) || defined(__APPLE__))
+// Inputs of more than 2^31 values. Pages that nobody has written to take no memory; the last row is
+// what could not be reached by 32 bits.
+void large(const Threads& threads) {
+  const Sizes s{1, 2052, int64_t(1) << 20, 1, 1};
+  const size_t bytes = size_t(s.B * s.I) * sizeof(float);
+  void* pages = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (pages == MAP_FAILED) {
+    std::printf("inputs of more than 2^31 values: left out, there is no room for them\n");
+    return;
+  }
+  float* xs = static_cast<float*>(pages);
+  xs[s.B * s.I - 1] = 1;
+  std::vector<float> h0(s.B), w_ih(s.I, 0.25f), w_hh(1), b(1), ys(s.B), h(s.B);
+  const Forward<float> f{Cell::kElmanTanh, s, false, xs, nullptr, nullptr, h0.data(), nullptr, w_ih.data(),
+                         w_hh.data(), b.data(), b.data(), nullptr, ys.data(), h.data(), nullptr, nullptr};
+  kernels().forward_float(f, threads);
+  double others = 0;
+  for (int64_t row = 0; row + 1 < s.B; ++row) others += std::abs(double(ys[row]));
+  expect(others == 0 && std::abs(ys[s.B - 1] - std::tanh(0.25f)) < 1e-6f, "beyond 32 bits", s, f.cell);
+  munmap(pages, bytes);
+}
+#else
+void large(const Threads&) {}
+#endif
+
 }  // namespace
 
 int main() {
   Pool none(1), pool(3);
   const PoolThreads<Pool> alone(none), threads(pool);
   const int64_t sizes[][4] = {{3, 1, 1, 1}, {5, 2, 3, 7}, {4, 7, 2, 33}, {9, 20, 17, 16},
-                              {150, 1, 5, 20}, {2, 130, 3, 5}, {0, 3, 2, 4}, {3, 0, 2, 4}, {2, 3, 1, 1023}};
+                              {150, 1, 5, 20}, {2, 130, 3, 5}, {0, 3, 2, 4}, {3, 0, 2, 4}, {2, 3, 1, 1023},
+                              {70, 1, 6, 200}, {20, 1, 40, 300}, {9, 4, 3, 20},
+                              {1, 1, 70, 150}, {2, 3, 40, 37}, {1, 7, 9, 65}};
   for (const auto& [T, B, I, H] : sizes)
     for (int kind = 0; kind < 4; ++kind)
       for (int flags = 0; flags < 8; ++flags) {
@@ -210,6 +242,7 @@ int main() {
         expect(distance(one, several) < 1e-12, "on several threads", s, cell);
         expect(distance(one, single) < 2e-3, "in float32", s, cell);
       }
+  large(threads);
   // Several calls at once share one pool.
   std::vector<std::thread> callers;
   for (int k = 0; k < 4; ++k)

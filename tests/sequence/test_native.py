@@ -29,6 +29,11 @@ CELLS = {
     "gru": jaxseq.gru,
     "projected": lambda size, hidden: jaxseq.lstm(size, hidden + 1, proj_size=hidden),
 }
+AROUND = [(1, 1, 1, 1), (1, 70, 3, 17), (9, 2, 33, 40), (20, 140, 2, 5)]
+ONE_ROW = [("elman", 9, 270), ("projected", 9, 150), ("lstm", 70, 150), ("gru", 70, 200)]
+SIZES = [(name, sizes) for name in ("lstm", "gru") for sizes in AROUND]
+SIZES += [(name, (1, steps, 6, hidden)) for name, steps, hidden in ONE_ROW]  # units shared out
+SIZES += [(name, (3, 2, 70, 40)) for name in CELLS]  # few steps: no weights are laid out
 HINT = '\n  Hint: leave it at "auto"'
 
 
@@ -99,8 +104,7 @@ def test_values_and_gradients_are_those_of_the_reference(name, reverse, padded, 
 
 
 @kernels
-@pytest.mark.parametrize("sizes", [(1, 1, 1, 1), (1, 70, 3, 17), (9, 2, 33, 40), (20, 140, 2, 5)])
-@pytest.mark.parametrize("name", ["lstm", "gru"])
+@pytest.mark.parametrize(("name", "sizes"), SIZES)
 def test_sizes_around_those_of_vectors_blocks_and_windows(name, sizes, x64):
     rows, steps, size, hidden = sizes
     run, point = problem(CELLS[name](size, hidden), rows=rows, steps=steps)
@@ -113,7 +117,10 @@ def test_sizes_around_those_of_vectors_blocks_and_windows(name, sizes, x64):
 @given(
     name=st.sampled_from(sorted(CELLS)),
     sizes=st.tuples(
-        st.integers(0, 20), st.integers(0, 9), st.integers(1, 40), st.sampled_from([1, 2, 31, 64])
+        st.integers(0, 20),
+        st.integers(0, 9),
+        st.integers(1, 40),
+        st.sampled_from([1, 2, 31, 64, 1023]),
     ),
     reverse=st.booleans(),
     padded=st.booleans(),
@@ -240,8 +247,8 @@ def test_rematerialisation_changes_no_value(remat, x64):
 @pytest.mark.parametrize("name", CELLS)
 def test_single_precision_is_single_precision(name):
     run, point = problem(CELLS[name](8, 40), rows=9, steps=20)
-    single = everything(run, point, "native")
-    assert_equal(single, everything(run, point, "reference"), tolerance=3e-6)
+    tolerance = 26 * float(np.finfo(np.float32).eps)  # units in the last place of the largest
+    assert_equal(everything(run, point, "native"), everything(run, point, "reference"), tolerance)
 
 
 @kernels
@@ -266,9 +273,10 @@ def test_the_elementwise_functions_are_within_two_units_in_the_last_place(name):
 
 
 @kernels
-def test_several_jitted_calls_at_once_beside_a_busy_process():
-    cell = jaxseq.lstm(3, 33)
-    params, xs, _ = random_example(cell, batch_shape=(8,), steps=40)
+@pytest.mark.parametrize(("rows", "hidden"), [(8, 33), (1, 150)])
+def test_several_jitted_calls_at_once_beside_a_busy_process(rows, hidden):
+    cell = jaxseq.lstm(3, hidden)
+    params, xs, _ = random_example(cell, batch_shape=(rows,), steps=40)
     step = jax.jit(
         jax.grad(lambda params: jaxseq.scan(cell, params, xs, backend="native")[1].sum())
     )
@@ -313,8 +321,8 @@ def test_several_jitted_calls_at_once_beside_a_busy_process():
 def test_a_malformed_call_is_an_error_and_no_crash(changed, problem):
     shapes = {"xs": (4, 3, 2), "valid": (4, 3), "resets": (0,), "h": (3, 3), "c": (3, 3)}
     shapes |= {"w_ih": (12, 2), "w_hh": (12, 3), "b_ih": (12,), "b_hh": (12,), "w_hr": (0,)}
-    number = np.int64(changed.pop("cell", 2)) if "cell" in changed else np.int64(2)
-    shapes |= changed
+    number = np.int64(changed.get("cell", 2))
+    shapes |= {name: shape for name, shape in changed.items() if name != "cell"}
     arrays = [
         jnp.zeros(shape, bool if name in ("valid", "resets") else jnp.float32)
         for name, shape in shapes.items()

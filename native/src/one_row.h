@@ -1,0 +1,139 @@
+// One row, with nobody beside it: what is shared out are its units. Each part takes some of them
+// through all of time, with the weights that lead to them, and the parts meet after every step.
+#pragma once
+
+#include "forward.h"
+
+namespace jaxseq::JAXSEQ_ISA {
+
+// A part is worth meeting for with so many products a step, and there are few enough to meet.
+constexpr int64_t kLeastProducts = 1 << 15, kMostParts = 8;
+
+inline int64_t part_count(const Sizes& s, Cell cell, int64_t threads) {
+  const int64_t products = gates(cell) * s.H * s.P;
+  return std::clamp<int64_t>(std::min(threads, products / kLeastProducts), 1, kMostParts);
+}
+
+// The panels of a matrix, `vectors` wide in all, that a part has: whole ones of two vectors.
+struct Share {
+  int64_t begin, end;  // columns
+  template <class S>
+  static Share of(int64_t part, int64_t parts, int64_t columns) {
+    const int64_t panel = 2 * Vector<S>::size, panels = (columns + panel - 1) / panel;
+    return {std::min(columns, part * panels / parts * panel),
+            std::min(columns, (part + 1) * panels / parts * panel)};
+  }
+  bool has(int64_t column) const { return begin <= column && column < end; }
+  // As many as are not padding.
+  int64_t count(int64_t columns) const { return std::min(end, columns) - std::min(begin, columns); }
+};
+
+template <class S, Cell CELL>
+class OneRow {
+ public:
+  OneRow(const Forward<S>& f, const Packed<S>& packed, int64_t width, int64_t row, int64_t parts)
+      : f_(f), packed_(packed), width_(width), state_width_(padded<S>(f.sizes.P)), row_(row),
+        window_(std::min(f.sizes.T, kHoistedRows)), ldz_(apart<S>(map_blocks(CELL) * width)) {
+    z_ = scope_.template take<S>(window_ * ldz_);
+    c_ = zeros(width);
+    zeros_ = zeros(width);
+    full_ = f.sizes.projected() ? zeros(width) : nullptr;
+    for (S*& h : h_) h = zeros(state_width_);
+    std::copy_n(f.h0 + row * f.sizes.P, f.sizes.P, h_[0]);
+    if (CELL == Cell::kLstm) std::copy_n(f.c0 + row * f.sizes.H, f.sizes.H, c_);
+    for (int64_t part = 0; part < parts; ++part) parts_.push_back(make_part(part, parts));
+  }
+
+  void run(const Threads& threads) {
+    const int64_t parts = int64_t(parts_.size()), T = f_.sizes.T;
+    if (!full_)
+      threads.in_step(parts, T, [this](int64_t part, int64_t item) { step(parts_[part], item); });
+    else  // what is projected is first whole
+      threads.in_step(parts, 2 * T, [this](int64_t part, int64_t item) {
+        if (item % 2 == 0)
+          step(parts_[part], item / 2);
+        else
+          project(parts_[part], item / 2);
+      });
+    std::copy_n(h_[T % 2], f_.sizes.P, f_.h + row_ * f_.sizes.P);
+    if (CELL == Cell::kLstm) std::copy_n(c_, f_.sizes.H, f_.c + row_ * f_.sizes.H);
+  }
+
+ private:
+  struct Part {
+    Share units, states;  // of the gates, and of h where it is projected
+    std::vector<Panel<S>> panels;
+  };
+
+  S* zeros(int64_t n) {
+    S* made = scope_.template take<S>(n);
+    std::fill_n(made, n, S(0));
+    return made;
+  }
+
+  Part make_part(int64_t part, int64_t parts) {
+    Part made{Share::of<S>(part, parts, width_), Share::of<S>(part, parts, state_width_), {}};
+    for (const Panel<S>& panel : packed_.panels)
+      if (made.units.has(panel.column % width_)) made.panels.push_back(panel);
+    return made;
+  }
+
+  // What the inputs of a window give to a part's units.
+  void map_inputs(const Part& part, int64_t step) {
+    const auto [T, B, I, H, P] = f_.sizes;
+    const int64_t apart_by = (f_.reverse ? -B : B) * I;
+    const S* xs = f_.xs + (time_of(step, T, f_.reverse) * B + row_) * I;
+    map_rows<S>(part.panels, packed_.bias, {xs, apart_by, nullptr, 0, I}, {}, false,
+                std::min(window_, T - step), z_, ldz_);
+  }
+
+  void step(const Part& part, int64_t step) {
+    const auto [T, B, I, H, P] = f_.sizes;
+    const int64_t place = step % window_, kept = kept_width(H);
+    if (place == 0) map_inputs(part, step);
+    const int64_t at = time_of(step, T, f_.reverse) * B + row_;
+    const bool reset = f_.resets && f_.resets[at], valid = !f_.valid || f_.valid[at];
+    const S* before = reset ? zeros_ : h_[step % 2];
+    S* after = h_[(step + 1) % 2];
+    const auto [begin, end] = part.units;
+    if (reset) std::fill(c_ + begin, c_ + end, S(0));
+    const Row<S> row{z_ + place * ldz_, before, c_,
+                     f_.kept ? f_.kept + at * kept_blocks(CELL) * kept : nullptr,
+                     full_ ? full_ : after};
+    if (valid) {
+      if (!reset) row_by<S>(before, P, part.panels, 0, z_ + place * ldz_);
+      update_row<S, CELL>(row, width_, kept, begin, end);
+    } else {
+      keep_nothing<S, CELL>(row, kept, begin, end);
+      if (!full_) std::copy(before + begin, before + end, after + begin);
+    }
+    if (!full_) std::copy_n(after + begin, part.units.count(H), f_.ys + at * P + begin);
+  }
+
+  void project(const Part& part, int64_t step) {
+    const auto [T, B, I, H, P] = f_.sizes;
+    const int64_t at = time_of(step, T, f_.reverse) * B + row_;
+    const bool reset = f_.resets && f_.resets[at];
+    const S* before = reset ? zeros_ : h_[step % 2];
+    S* after = h_[(step + 1) % 2];
+    const auto [begin, end] = part.states;
+    if (f_.valid && !f_.valid[at])
+      std::copy(before + begin, before + end, after + begin);
+    else
+      for (const Panel<S>& panel : packed_.projection)
+        if (part.states.has(panel.column))
+          block_of<S, false>(1, panel.vectors)(
+              {full_, 0, panel.h, panel.vectors * Vector<S>::size, H}, {}, nullptr, false,
+              after + panel.column, 0);
+    std::copy_n(after + begin, part.states.count(P), f_.ys + at * P + begin);
+  }
+
+  Arena::Scope scope_;
+  const Forward<S>& f_;
+  const Packed<S>& packed_;
+  const int64_t width_, state_width_, row_, window_, ldz_;
+  S *z_, *c_, *zeros_, *full_, *h_[2];
+  std::vector<Part> parts_;
+};
+
+}  // namespace jaxseq::JAXSEQ_ISA
