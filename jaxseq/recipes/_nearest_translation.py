@@ -1,4 +1,7 @@
-"""What a translator has to beat: the target of the nearest training source. NumPy only."""
+"""What a translator has to beat: the target of the nearest training source. NumPy only.
+
+It is also what a translator may remember: the targets of some sources that are near.
+"""
 
 import re
 from collections import Counter
@@ -117,23 +120,78 @@ def predict(model: Nearest, texts: Sequence[str]) -> list[str]:
     return [_filled(model, text, _nearest(model, text)) for text in texts]
 
 
+class Neighbour(NamedTuple):
+    """A training source near a text.
+
+    Attributes:
+      target: its target, with the placeholders of the text.
+      similarity: of the two, from 0 to 1.
+
+    Example:
+      >>> Neighbour("켜기", 0.75).similarity
+      0.75
+    """
+
+    target: str
+    similarity: float
+
+
+def neighbours(model: Nearest, text: str, *, count: int) -> list[Neighbour]:
+    r"""Returns the training sources with the greatest cosines of their n-grams, those first.
+
+    How similar two texts are is the mean of two measures: the cosine, for which rare n-grams count
+    more and their order does not, and the edits that make one of the other, for which all
+    characters count alike.
+
+    .. math:: \frac{1}{2} \left(\cos(a, b) + 1 - \frac{d(a, b)}{\max(|a|, |b|)}\right)
+
+    N-grams that training does not have are no part of the cosine.
+
+    Args:
+      model: from :func:`fit`.
+      text: what to translate.
+      count: how many sources, or all if there are fewer.
+
+    Example:
+      >>> model = fit(["turn on", "turn off"], ["켜기", "끄기"])
+      >>> [(one.target, round(one.similarity, 2)) for one in neighbours(model, "Turn on", count=2)]
+      [('켜기', 1.0), ('끄기', 0.58)]
+    """
+    found = []
+    small = text.lower()
+    for place, cosine in zip(*_by_cosine(model, text, count), strict=True):
+        other = model.sources[place].lower()
+        edits = edit_distance(small, other) / max(len(small), len(other), 1)
+        found.append(Neighbour(_filled(model, text, place), (cosine + 1 - edits) / 2))
+    return found
+
+
 def _nearest(model: Nearest, text: str) -> int:
-    counts = {g: n for g, n in _count(text, model.order).items() if g in model.grams}
-    rows, scores = [np.zeros(0, np.int32)], [np.zeros(0)]
-    for gram, count in counts.items():
-        place = model.grams[gram]
-        there = slice(model.starts[place], model.starts[place + 1])
-        rows.append(model.rows[there])
-        scores.append(count * model.rarity[place] * model.weights[there])
-    cosines = np.bincount(np.concatenate(rows), np.concatenate(scores), len(model.sources))
-    few = min(model.compared, len(cosines))
-    best = np.argpartition(-cosines, few - 1)[:few]
-    best = best[np.lexsort((best, -cosines[best]))]
-    if few == 1:
-        return int(best[0])
+    best, _ = _by_cosine(model, text, model.compared)
+    if len(best) == 1:
+        return best[0]
     small = text.lower()
     distances = [edit_distance(small, model.sources[place].lower()) for place in best]
-    return int(best[int(np.argmin(distances))])
+    return best[int(np.argmin(distances))]
+
+
+def _by_cosine(model: Nearest, text: str, count: int) -> tuple[list[int], list[float]]:
+    """Returns the places with the greatest cosines, those first, and the cosines."""
+    counts = {g: n for g, n in _count(text, model.order).items() if g in model.grams}
+    rows, scores = [np.zeros(0, np.int32)], [np.zeros(0)]
+    square = 0.0
+    for gram, times in counts.items():
+        place = model.grams[gram]
+        there = slice(model.starts[place], model.starts[place + 1])
+        weight = times * model.rarity[place]
+        square += weight**2
+        rows.append(model.rows[there])
+        scores.append(weight * model.weights[there])
+    cosines = np.bincount(np.concatenate(rows), np.concatenate(scores), len(model.sources))
+    few = min(count, len(cosines))
+    best = np.argpartition(-cosines, few - 1)[:few]
+    best = best[np.lexsort((best, -cosines[best]))]
+    return best.tolist(), (cosines[best] / (np.sqrt(square) or 1.0)).tolist()
 
 
 def _filled(model: Nearest, text: str, place: int) -> str:

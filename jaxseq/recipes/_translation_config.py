@@ -55,8 +55,9 @@ class Config:
       beam: how many translations are kept while one is searched; 1 is greedy.
       length_penalty: the power of its length by which the log-probability of a translation is
         divided before it is compared with others; 0 for none.
-      memory: a translation whose symbols have a lower probability than this, in their geometric
-        mean, gives way to that of the nearest training source; 0 for none.
+      memory: how much the translations of the nearest training sources count, all together, in the
+        choice of a translation; those of the network count as much as it is certain, 1 at most. 0
+        for none.
       seed: of weights, order and dropout.
       resume: whether to go on with the run in that directory, if there is one.
       tensorboard: whether loss, norms and evaluations are also written into ``out/tensorboard``.
@@ -139,7 +140,7 @@ BUNDLED: dict[str, dict[str, Any]] = {
         "batch_size": 32,
         "epochs": 22,
         "learning_rate": 2e-3,
-        "memory": 0.7,
+        "memory": 1.0,
     },
 }
 FULL: dict[str, dict[str, Any]] = {
@@ -177,7 +178,7 @@ def check(config: Config) -> None:
         ("beam", "at least 1", lambda value: value >= 1),
         ("length_penalty", "at least 0", lambda value: value >= 0),
         ("label_smoothing", "in [0, 1)", lambda value: 0 <= value < 1),
-        ("memory", "in [0, 1]", lambda value: 0 <= value <= 1),
+        ("memory", "at least 0", lambda value: value >= 0),
         ("sampling", "in [0, 1]", lambda value: 0 <= value <= 1),
     ):
         value = getattr(config, name)

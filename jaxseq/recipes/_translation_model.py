@@ -59,7 +59,7 @@ class Model(NamedTuple):
       source: the symbols of sources.
       target: the symbols of targets.
       growth: how many symbols a target has for one of its source, in the mean.
-      memory: the training pairs, if their translations are fallen back on.
+      memory: the training pairs, if their translations have a say in those of others.
       config: the settings that it was made with.
 
     Example:
@@ -96,7 +96,7 @@ def build(
       source: the symbols of sources.
       target: the symbols of targets.
       growth: how many symbols a target has for one of its source.
-      memory: the training pairs, if their translations are fallen back on.
+      memory: the training pairs, if their translations have a say in those of others.
 
     Example:
       >>> from jaxseq.recipes import translation

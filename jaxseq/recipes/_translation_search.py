@@ -12,7 +12,7 @@ import numpy as np
 from jaxseq import data, decoding, nn
 from jaxseq._checks import InputError, error
 from jaxseq._types import Array, PyTree
-from jaxseq.recipes import _nearest_translation
+from jaxseq.recipes import _nearest_translation, _translation_consensus
 from jaxseq.recipes._run import batches_of
 from jaxseq.recipes._translation_config import TASK
 from jaxseq.recipes._translation_model import BUCKETS, Functions, Model
@@ -28,6 +28,10 @@ from jaxseq.recipes._translation_units import (
 EVALUATION_ROWS = 128
 LENGTHS = (10, 2.0)
 """A translation has at most so many symbols more than so many times the mean for its source."""
+NEIGHBOURS = 5
+"""So many of the nearest training sources have a say in a translation."""
+TEMPERATURE = 0.05
+"""Of two of them, the one that is less similar by this counts e times less."""
 
 
 class Hypothesis(NamedTuple):
@@ -37,8 +41,10 @@ class Hypothesis(NamedTuple):
       text: the translation.
       log_prob: the logarithm of its probability under the model, in nats; NaN if it is not the
         model's but the memory's.
-      score: what it was compared with others by: the same, divided by a power of the length.
-      certainty: the geometric mean of the probabilities of its symbols, and of its end.
+      score: what it was compared with others by: the same, divided by a power of the length; of a
+        model with a memory, how like what is right it can be expected to be, from 0 to 1.
+      certainty: the geometric mean of the probabilities of its symbols, and of its end; NaN if it
+        is the memory's.
 
     Example:
       >>> Hypothesis("AA K S", -0.25, -0.1, 0.94).text
@@ -55,6 +61,11 @@ def translate(
     model: Model, sources: Sequence[str], *, beam: int | None = None
 ) -> list[list[Hypothesis]]:
     """Returns the likeliest translations of texts.
+
+    Of a model with a memory, the translations of the nearest training sources are among them, and
+    the best is the one most like all of them, by their weights: of least Bayes risk. The model's
+    own share its certainty of the likeliest, by their probabilities; those of the memory share
+    ``config.memory``, by how similar the sources are.
 
     Args:
       model: a trained model.
@@ -77,6 +88,9 @@ def translate(
       >>> model = translation.build(config, letters, phones)
       >>> [len(best) for best in translation.translate(model, ["ox", ""], beam=2)]
       [2, 1]
+
+    References:
+      Kumar and Byrne, "Minimum Bayes-Risk Decoding for Statistical Machine Translation", 2004.
     """
     found: list[list[Hypothesis]] = [[Hypothesis("", 0.0, 0.0, 1.0)] for _ in sources]
     symbols = model.read(sources)
@@ -97,23 +111,45 @@ def translate(
             if place >= 0:
                 best = _hypotheses(model, names[place], *(leaf[row] for leaf in beams))
                 found[some[place]] = best
-    return found if model.memory is None else _remembered(model, sources, found)
-
-
-def _remembered(
-    model: Model, sources: Sequence[str], found: list[list[Hypothesis]]
-) -> list[list[Hypothesis]]:
-    """Returns what was found, behind what the memory has where the model is not sure."""
-    least = float(model.config.memory or 0.0)
-    unsure = [place for place, best in enumerate(found) if best[0].certainty < least]
-    assert model.memory is not None
-    texts = _nearest_translation.predict(model.memory, [sources[place] for place in unsure])
-    for place, text in zip(unsure, texts, strict=True):
-        given = {*placeholders(split(sources[place], "words"))}
-        kept = [s for s in split(text, "characters") if s in given or s not in placeholders([s])]
-        first = Hypothesis(join(kept, "characters"), math.nan, math.nan, math.nan)
-        found[place] = [first, *found[place][:-1]]
+    if model.memory is not None:
+        for place in some:
+            found[place] = _agreed(model, sources[place], found[place])
     return found
+
+
+def _agreed(model: Model, source: str, best: Sequence[Hypothesis]) -> list[Hypothesis]:
+    """Returns as many as were found, of these and those of the memory, the most like all first."""
+    assert model.memory is not None
+    near = _nearest_translation.neighbours(model.memory, source, count=NEIGHBOURS)
+    own = best[0].certainty * _shares([one.log_prob for one in best])
+    others = _shares([one.similarity / TEMPERATURE for one in near])
+    weights = dict.fromkeys((one.text for one in best), 0.0)
+    for one, weight in zip(best, own, strict=True):
+        weights[one.text] += weight
+    for one, weight in zip(near, float(model.config.memory or 0.0) * others, strict=True):
+        text = _without_others(one.target, source)
+        weights[text] = weights.get(text, 0.0) + weight
+    texts = list(weights)
+    scores = _translation_consensus.expected(texts, np.array([*weights.values()]))
+    made = {one.text: one for one in reversed(best)}
+    ranked = sorted(zip(scores.tolist(), texts, strict=True), key=lambda pair: -pair[0])
+    return [
+        made.get(text, Hypothesis(text, math.nan, math.nan, math.nan))._replace(score=score)
+        for score, text in ranked[: len(best)]
+    ]
+
+
+def _shares(logits: Sequence[float]) -> np.ndarray:
+    """Returns the softmax."""
+    powers = np.exp(np.array(logits) - max(logits))
+    return powers / powers.sum()
+
+
+def _without_others(text: str, source: str) -> str:
+    """Returns a translation without the placeholders that its source does not have."""
+    given = {*placeholders(split(source, "words"))}
+    symbols = split(text, "characters")
+    return join((s for s in symbols if s in given or not placeholders([s])), "characters")
 
 
 def translate_best(model: Model, sources: Sequence[str], *, beam: int | None = None) -> list[str]:

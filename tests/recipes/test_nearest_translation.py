@@ -6,7 +6,7 @@ from collections import Counter
 import pytest
 
 from jaxseq.losses import edit_distance
-from jaxseq.recipes._nearest_translation import fit, predict
+from jaxseq.recipes._nearest_translation import fit, neighbours, predict
 
 SOURCES = ["turn on", "Turn off", "turn it on", "lights", "off"]
 TARGETS = ["켜기", "끄기", "그것을 켜기", "조명", "꺼짐"]
@@ -15,6 +15,10 @@ TARGETS = ["켜기", "끄기", "그것을 켜기", "조명", "꺼짐"]
 def grams(text, order):
     whole = f"\2{text.lower()}\3"
     return Counter(whole[i : i + n] for n in range(2, order + 1) for i in range(len(whole) - n + 1))
+
+
+HAD = Counter(gram for source in SOURCES for gram in grams(source, 3))
+RARITY = {gram: 1 + math.log(len(SOURCES) / n) for gram, n in HAD.items()}
 
 
 def cosine(text, source, order):
@@ -46,6 +50,30 @@ def test_a_training_source_is_its_own_nearest():
 
 def test_a_text_with_nothing_in_common_has_a_target_too():
     assert predict(fit(SOURCES, TARGETS), ["한글", ""])[0] in TARGETS
+
+
+@pytest.mark.parametrize("text", ["turned on", "TURN OFF", "on it"])
+def test_neighbours_are_as_similar_as_by_definition(text):
+    model = fit(SOURCES, TARGETS, order=3)
+    norm = math.sqrt(sum((n * RARITY[g]) ** 2 for g, n in grams(text, 3).items() if g in RARITY))
+    cosines = [cosine(text, source, 3) / norm for source in SOURCES]
+    best = sorted(range(5), key=lambda place: -cosines[place])[:3]
+    found = neighbours(model, text, count=3)
+    assert [one.target for one in found] == [TARGETS[place] for place in best]
+    for place, one in zip(best, found, strict=True):
+        edits = edit_distance(text.lower(), SOURCES[place].lower())
+        near = 1 - edits / max(len(text), len(SOURCES[place]))
+        assert one.similarity == pytest.approx((cosines[place] + near) / 2)
+
+
+def test_neighbours_are_no_more_than_the_sources():
+    model = fit(["Set up {name}", "off"], ["{name} 설정", "끄기"])
+    first, second = neighbours(model, "set up {host}", count=5)
+    assert first.target == "{host} 설정" and second.similarity < first.similarity < 1
+    (same,) = neighbours(model, "OFF", count=1)
+    assert same.target == "끄기" and same.similarity == pytest.approx(1)
+    assert all(one.similarity == 0 for one in neighbours(model, "한글", count=2))
+    assert len(neighbours(model, "", count=2)) == 2
 
 
 def test_placeholders_become_those_of_the_text():

@@ -235,12 +235,12 @@ def test_predictions_that_cannot_be_made_or_written_are_an_error(run, tmp_path):
 
 
 def test_the_command_line_writes_as_many_as_asked_for(run, tmp_path, tmp_path_factory, capsys):
+    other = tiny_tasks.tagger(tmp_path_factory.getbasetemp())
     source, to = write(tmp_path / "a.tsv", tiny_tasks.spellings(2)), tmp_path / "found.tsv"
     words = ["--data", source, "--to", str(to), "--n-best", "2"]
     assert main(["predict", str(run.directory), *words]) == 0
     assert "2 rows written to" in capsys.readouterr().out
     assert len(to.read_text().splitlines()) == 1 + 2 * 2
-    other = tiny_tasks.tagger(tmp_path_factory.getbasetemp())
     assert main(["predict", str(other.directory), *words]) == 2
     problem = "error: jaxseq: tagging has one prediction of each, and no `n_best`."
     assert capsys.readouterr().err == f"{problem} Hint: leave --n-best out.\n"

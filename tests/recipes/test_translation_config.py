@@ -45,7 +45,7 @@ def test_the_larger_settings_are_other_ones():
         ("hold_out", 1, "0, or at least 2"),
         ("max_length", 0, "at least 1"),
         ("pieces", -1, "at least 0"),
-        ("memory", 1.5, r"in \[0, 1\]"),
+        ("memory", -0.5, "at least 0"),
         ("beam", 0, "at least 1"),
         ("length_penalty", -0.5, "at least 0"),
         ("label_smoothing", 1.0, r"in \[0, 1\)"),

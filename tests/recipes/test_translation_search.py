@@ -10,7 +10,9 @@ import pytest
 
 from jaxseq._checks import InputError
 from jaxseq.data import Pair
+from jaxseq.recipes._nearest_translation import neighbours
 from jaxseq.recipes._translation_config import Config, resolved
+from jaxseq.recipes._translation_consensus import expected
 from jaxseq.recipes._translation_model import built_for, memory_of
 from jaxseq.recipes._translation_search import align, translate, translate_best
 from jaxseq.recipes._translation_units import split
@@ -108,24 +110,59 @@ def test_an_empty_source_has_an_empty_translation(model):
             translate(model, sources)
 
 
-def test_where_the_model_is_not_sure_the_memory_is_taken(model):
-    alone = translate(model, SOURCES, beam=2)
-    least = sorted(best[0].certainty for best in alone)[1]  # one of them is less sure
-    config = dataclasses.replace(CONFIG, memory=least)
-    remembering = model._replace(memory=memory_of(ROWS), config=config)
-    for source, before, after in zip(
-        SOURCES, alone, translate(remembering, SOURCES, beam=2), strict=True
-    ):
-        if before[0].certainty >= least:
-            assert after == before
-            continue
-        first, second = after
-        assert first.text == ("가{p}{q}" if source == SOURCES[0] else "나")
-        assert math.isnan(first.log_prob) and second == before[0]
-    always = remembering._replace(config=dataclasses.replace(CONFIG, memory=1.0))
+def remembering(model, weight):
+    config = dataclasses.replace(CONFIG, memory=weight)
+    return model._replace(memory=memory_of(ROWS), config=config)
+
+
+@pytest.mark.parametrize("weight", [0.01, 0.3])
+def test_with_a_memory_the_best_are_the_most_like_all(model, weight):
+    alone = translate(model, SOURCES, beam=3)
+    found = translate(remembering(model, weight), SOURCES, beam=3)
+    for source, before, after in zip(SOURCES, alone, found, strict=True):
+        near = neighbours(memory_of(ROWS), source, count=5)
+        similar = np.exp([one.similarity / 0.05 for one in near])
+        likely = np.exp([one.log_prob for one in before])
+        own = before[0].certainty * likely / likely.sum()
+        texts = [one.text for one in before] + [one.target for one in near]
+        texts = [text.replace("{x}", "").replace("{y}", "") for text in texts]
+        scores = expected(texts, np.array([*own, *(weight * similar / similar.sum())]))
+        by_text = dict(zip(texts, scores, strict=True))
+        ranked = sorted(by_text.values(), reverse=True)[:3]
+        assert [one.score for one in after] == pytest.approx(ranked)
+        kept = {one.text: one for one in before}
+        for one in after:
+            assert one.score == pytest.approx(by_text[one.text])
+            if one.text in kept:
+                assert one == kept[one.text]._replace(score=one.score)
+            else:
+                assert math.isnan(one.log_prob) and math.isnan(one.certainty)
+
+
+def test_a_memory_that_counts_for_much_has_the_best(model):
+    always = remembering(model, 1e6)
     assert translate_best(always, ["ab {p} {q}", "ba", "ab {p}", ""], beam=1) == [
         *("가{p}{q}", "나", "가{p}", "")
     ]
+    first = translate(always, ["ba"], beam=2)[0][0]
+    assert math.isnan(first.log_prob) and first.score == pytest.approx(1, abs=1e-3)
+
+
+def test_a_memory_that_counts_for_little_leaves_the_best_to_the_model(model):
+    alone = translate_best(model, SOURCES, beam=1)
+    found = translate_best(remembering(model, 1e-9), SOURCES, beam=1)
+    # An empty translation is like none, so that it is never the best.
+    kept = [a for a, b in zip(found, alone, strict=True) if b]
+    assert kept == [text for text in alone if text] and len(kept) == 2 and all(found)
+
+
+def test_what_model_and_memory_both_have_is_there_once(model):
+    short = favouring(favouring(model, 0, 9.0), model.target.numbers["나"], 6.0)
+    (before,) = translate(short, ["ba"], beam=3)
+    (own,) = (one for one in before if one.text == "나")
+    (after,) = translate(remembering(short, 1.0), ["ba"], beam=3)
+    assert after[0] == own._replace(score=after[0].score)
+    assert [one.text for one in after].count("나") == 1
 
 
 def test_the_beam_of_the_settings_is_the_default(model):
