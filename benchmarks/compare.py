@@ -26,6 +26,7 @@ import peers
 import picture
 import report
 import results
+import streaming
 import tyro
 from measure import interleave, quartiles, ratio, seconds_of
 from rich.console import Console
@@ -71,6 +72,8 @@ class Options:
     """Keep rows of the file that are not measured now."""
     extras: bool = False
     """Also ragged beside full rows, resets, compile times and sizes of loop bodies."""
+    streaming: bool = False
+    """Also one step at a time, beside PyTorch's cells."""
 
 
 def build(options: Options, name: str, case: peers.Case) -> tuple[dict, dict[str, str]]:
@@ -201,6 +204,10 @@ def main(options: Options) -> None:
     if options.extras:
         with console.status("extras"):
             found["extras"] = costs.measure(options.kinds, options.sizes, options.seconds)
+        results.save(path, found)
+    if options.streaming:
+        with console.status("one step at a time"):
+            found["streaming"] = streaming.measure(options.seconds)
         results.save(path, found)
     report.show(console, {**found, "rows": measured})
     image = picture.draw(found, options.image or PICTURES / f"benchmark-{slug}.png")

@@ -178,6 +178,32 @@ def extras_text(extras: dict[str, Any]) -> list[str]:
     ]
 
 
+def streaming_text(rows: list[dict[str, Any]]) -> list[str]:
+    """Returns the table of one step at a time."""
+
+    def ratio(row: dict[str, Any], name: str) -> str:
+        low, middle, high = row["ratios"][name]
+        return f"{row['us'][name][1]:.1f}, {middle:.2f} ({low:.2f}–{high:.2f})"
+
+    lines = [
+        [
+            results.KINDS[row["kind"]],
+            ", ".join(map(str, row["size"])),
+            f"{row['us']['torch'][1]:.1f}",
+            ratio(row, "calls"),
+            ratio(row, "loop"),
+        ]
+        for row in rows
+    ]
+    return [
+        "### One step at a time",
+        "Microseconds a step of a stream, inputs as wide as the state: `scan` of one step under "
+        "`jit`, called for each step with the carry of the one before, and one call for 64 steps; "
+        "and their ratio to PyTorch's cell, called for each step.",
+        grid(["cell", "B, H", "PyTorch's cell", "a call a step", "a compiled loop"], lines),
+    ]
+
+
 INTRODUCTION = """# Speed
 
 Made by `make bench`, and with the CPU kernels by `make bench-native`, which run
@@ -213,6 +239,7 @@ def full_page(all_found: list[dict[str, Any]], folder: Path) -> str:
         ]
         parts += ["Not measured:", "\n".join(missing)] if missing else []
         parts += extras_text(found["extras"]) if found["extras"] else []
+        parts += streaming_text(found["streaming"]) if found.get("streaming") else []
     return "\n\n".join(parts) + "\n"
 
 

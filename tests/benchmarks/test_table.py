@@ -51,6 +51,15 @@ def test_the_full_page_has_every_row_and_the_bound(tmp_path):
     assert "### One layer: inference" in text
 
 
+def test_the_full_page_has_what_a_stream_costs_where_it_was_measured(tmp_path):
+    assert "One step at a time" not in table.full_page([FOUND], tmp_path)
+    ratios = {"calls": [0.8, 0.9, 1.0], "loop": [0.1, 0.2, 0.3]}
+    times = {"torch": [9.0, 10.0, 11.0], "calls": [8.0, 9.0, 9.5], "loop": [1.0, 2.0, 3.0]}
+    stream = [{"kind": "gru", "size": [1, 256], "us": times, "ratios": ratios}]
+    text = table.full_page([FOUND | {"streaming": stream}], tmp_path)
+    assert "| GRU | 1, 256 | 10.0 | 9.0, 0.90 (0.80–1.00) | 2.0, 0.20 (0.10–0.30) |" in text
+
+
 def test_the_text_between_the_comments_is_replaced():
     page = "above\n<!-- benchmark -->\nold\n<!-- /benchmark -->\nbelow\n"
     assert table.replace(page, "new") == (
