@@ -26,7 +26,8 @@ def programs(kind: str, rows: int, hidden: int) -> tuple[dict[str, Any], float]:
     """Returns what follows a stream of so many steps, by name, and how far the outputs differ."""
     data = peers.draw(peers.Case(kind, (rows, STEPS, hidden, hidden)))
     weights = data.layers[0][0]
-    cell, params = getattr(jaxseq, kind)(hidden, hidden), PARAMS[kind](*weights)
+    cell = getattr(jaxseq, kind)(hidden, hidden)
+    params = jax.device_put(PARAMS[kind](*weights))
     module = KINDS[kind](hidden, hidden)
     names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
     module.load_state_dict(

@@ -7,7 +7,7 @@
 namespace jaxseq::JAXSEQ_ISA {
 
 // Rows of steps, from which on weights are laid out; and products worth a thread's waking.
-constexpr int64_t kFewSteps = 8, kWakes = 1 << 16;
+constexpr int64_t kFewSteps = 8, kWakes = 1 << 20;
 
 // sums[n] = w[n] . x, for N rows at once.
 template <class S, int N>
