@@ -12,6 +12,9 @@ from jaxseq.structured._scaled import largest, propagate, room, spread, start
 from jaxseq.structured._semiring import log
 
 GROUP = 4
+# Up to so many states a product is written out. More than where messages are kept: nobody
+# differentiates this, and the product backwards would be the slower one.
+FEW_STATES = 24
 
 
 def even(chain: Chain) -> Array:
@@ -43,7 +46,7 @@ def log_total(chain: Chain) -> Array:
         if move is None:
             move = jnp.exp(at(chain.transition, step - 1) - at(steep, step - 1)[..., None, None])
         valid = None if chain.valid is None else at(chain.valid, step)
-        return where_valid(valid, propagate(probs, move) * likelihood(step), probs)
+        return where_valid(valid, propagate(probs, move, FEW_STATES) * likelihood(step), probs)
 
     def group(probs: Array, first: Array | int, count: int) -> tuple[Array, Array]:
         for step in range(count):

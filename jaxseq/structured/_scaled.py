@@ -94,10 +94,10 @@ def scale(chain: Chain) -> Scaled:
     )
 
 
-def product(left: Array, right: Array) -> Array:
+def product(left: Array, right: Array, few: int = FEW_STATES) -> Array:
     """Returns matrices ``[..., K, K]`` times matrices or one ``[K, K]``."""
     size = left.shape[-1]
-    if size > FEW_STATES:
+    if size > few:
         return jnp.matmul(left, right, precision="highest")
     left = jnp.expand_dims(left, range(right.ndim - left.ndim))
     right = jnp.expand_dims(right, range(left.ndim - right.ndim))
@@ -105,11 +105,11 @@ def product(left: Array, right: Array) -> Array:
     return functools.reduce(jnp.add, terms)
 
 
-def propagate(probs: Array, transition: Array) -> Array:
+def propagate(probs: Array, transition: Array, few: int = FEW_STATES) -> Array:
     """Returns vectors ``[..., K]`` times matrices ``[..., K, K]`` or one ``[K, K]``."""
-    if transition.ndim == 2 and probs.shape[-1] > FEW_STATES:
+    if transition.ndim == 2 and probs.shape[-1] > few:
         return jnp.matmul(probs, transition, precision="highest")
-    return product(probs[..., None, :], transition)[..., 0, :]
+    return product(probs[..., None, :], transition, few)[..., 0, :]
 
 
 def reciprocal(x: Array) -> Array:
