@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from examples import example
 
 import jaxseq
 from jaxseq import diagnostics, nn
@@ -27,11 +28,9 @@ CELLS = {
 
 
 def arguments(cell, seed=0):
-    keys = jax.random.split(jax.random.key(seed), 3)
-    params = cell.init(keys[0], jnp.float64)
-    params = jax.tree.map(lambda leaf: leaf + 0.1, params)  # biases that are not zero
-    xs = jax.random.normal(keys[1], (BATCH, STEPS, 2), jnp.float64)
-    return params, xs, jax.random.normal(keys[2], (BATCH, STEPS, cell.output_size), jnp.float64)
+    params, xs, _ = example(cell, batch_shape=(BATCH,), steps=STEPS, seed=seed, dtype=np.float64)
+    weights = np.random.default_rng(seed + 9).normal(size=(BATCH, STEPS, cell.output_size))
+    return params, xs, jnp.asarray(weights)
 
 
 def gradients(layers):

@@ -1,5 +1,6 @@
 """What the tests of the task models share: random weights, and their layers in NumPy float64."""
 
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -7,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import twins
+from flax import nnx
 
 from jaxseq import Directions, cells, nn
 
@@ -17,8 +19,12 @@ CELLS = {
 }
 
 
-def drawn(model: Any, seed: int = 0) -> Any:
-    """Returns the model with all weights random and none zero, biases included."""
+def drawn(make: Callable[[], Any], seed: int = 0) -> Any:
+    """Returns the model with all weights random and none zero, biases included.
+
+    It is made without numbers, for to compile its own draws takes longer than most tests.
+    """
+    model = nnx.eval_shape(make)
     rng = np.random.default_rng(seed)
 
     def draw(leaf: Any) -> Any:

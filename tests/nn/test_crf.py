@@ -31,11 +31,6 @@ def build(seed=0, allowed=BIO, **settings):
     return CRF(3, allowed=allowed, rngs=nnx.Rngs(seed), **settings)
 
 
-def of(model):
-    arrays = nnx.to_pure_dict(nnx.state(model))
-    return {**arrays, "allowed": model.allowed, "lengths": LENGTHS}
-
-
 def loss(model, emissions=EMISSIONS):
     return -model.log_likelihood(emissions, TAGS, lengths=LENGTHS).sum()
 
@@ -64,21 +59,24 @@ def test_a_key_does_for_rngs():
 
 @pytest.mark.parametrize("allowed", [None, BIO])
 def test_every_method_is_the_function_with_the_weights(allowed):
-    model = build(allowed=allowed)
-    given, key = of(model), jax.random.key(3)
-    pairs = [
-        (model.log_partition(EMISSIONS, lengths=LENGTHS), crf.log_partition(EMISSIONS, **given)),
-        (
-            model.log_likelihood(EMISSIONS, TAGS, lengths=LENGTHS),
-            crf.log_likelihood(EMISSIONS, TAGS, **given),
-        ),
-        (model.viterbi(EMISSIONS, lengths=LENGTHS), crf.viterbi(EMISSIONS, **given)),
-        (model.marginals(EMISSIONS, lengths=LENGTHS), crf.marginals(EMISSIONS, **given)),
-        (model.sample(key, EMISSIONS, lengths=LENGTHS), crf.sample(key, EMISSIONS, **given)),
-        (model.k_best(EMISSIONS, k=2, lengths=LENGTHS), crf.k_best(EMISSIONS, k=2, **given)),
-        (model.entropy(EMISSIONS, lengths=LENGTHS), crf.entropy(EMISSIONS, **given)),
-    ]
-    for found, expected in pairs:
+    @jax.jit
+    def both(params, key):
+        model = nn.with_params(build(allowed=allowed), params)
+        given, ragged = {**params, "allowed": allowed, "lengths": LENGTHS}, {"lengths": LENGTHS}
+        return [
+            (model.log_partition(EMISSIONS, **ragged), crf.log_partition(EMISSIONS, **given)),
+            (
+                model.log_likelihood(EMISSIONS, TAGS, **ragged),
+                crf.log_likelihood(EMISSIONS, TAGS, **given),
+            ),
+            (model.viterbi(EMISSIONS, **ragged), crf.viterbi(EMISSIONS, **given)),
+            (model.marginals(EMISSIONS, **ragged), crf.marginals(EMISSIONS, **given)),
+            (model.sample(key, EMISSIONS, **ragged), crf.sample(key, EMISSIONS, **given)),
+            (model.k_best(EMISSIONS, k=2, **ragged), crf.k_best(EMISSIONS, k=2, **given)),
+            (model.entropy(EMISSIONS, **ragged), crf.entropy(EMISSIONS, **given)),
+        ]
+
+    for found, expected in both(nn.pure(build(allowed=allowed)).params, jax.random.key(3)):
         jax.tree.map(np.testing.assert_array_equal, found, expected)
 
 
@@ -136,14 +134,14 @@ def test_jit_traces_once(mode):
 
 
 def test_the_gradient_reaches_every_weight(mode):
-    slopes = nnx.to_pure_dict(nnx.state(nnx.grad(loss)(build(allowed=None))))
+    slopes = nnx.to_pure_dict(nnx.state(nnx.jit(nnx.grad(loss))(build(allowed=None))))
     assert slopes.keys() == {"transitions", "initial", "final"}
     for leaf in slopes.values():
         assert np.isfinite(leaf).all() and (leaf != 0).all()
 
 
 def test_what_is_forbidden_has_no_gradient():
-    slopes = nnx.to_pure_dict(nnx.state(nnx.grad(loss)(build())))
+    slopes = nnx.to_pure_dict(nnx.state(nnx.jit(nnx.grad(loss))(build())))
     np.testing.assert_array_equal(slopes["transitions"] != 0, BIO.transitions)
     np.testing.assert_array_equal(slopes["initial"] != 0, BIO.initial)
 

@@ -33,10 +33,10 @@ def test_an_untrained_head_leaves_the_base_where_it_is(name):
 @pytest.mark.parametrize("name", HEADS)
 def test_quantiles_grow_and_draws_have_them(name):
     forecast = read(name)
-    found = np.asarray(forecast.quantiles(jnp.asarray(LEVELS)))
+    found = np.asarray(jax.jit(forecast.quantiles)(jnp.asarray(LEVELS)))
     assert found.shape == (2, 3, 4) and (np.diff(found) >= 0).all()
     keys = jax.random.split(jax.random.key(1), 4000)
-    drawn = np.asarray(jax.vmap(forecast.sample)(keys))
+    drawn = np.asarray(jax.jit(jax.vmap(forecast.sample))(keys))
     assert drawn.shape == (4000, 2, 3)
     np.testing.assert_allclose(np.quantile(drawn, 0.5, axis=0), found[..., 2], atol=0.2)
 

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
+from readers import drawn
 
 import jaxseq
 from jaxseq import cells, decoding, nn
@@ -19,7 +20,8 @@ TOKENS = np.array([[1, 4, 0, 2], [3, 3, 1, 4]])
 @functools.cache
 def build(**settings):
     sizes = (V, settings.pop("embed_size", E), H)
-    model = nn.LanguageModel(*sizes, settings.pop("layers", 1), rngs=nnx.Rngs(0), **settings)
+    make = functools.partial(nn.LanguageModel, *sizes, settings.pop("layers", 1), **settings)
+    model = drawn(lambda: make(rngs=nnx.Rngs(0)))
     model.bias.set_value(jnp.arange(V, dtype=model.bias.get_value().dtype))
     return model
 

@@ -19,18 +19,8 @@ LENGTHS = np.array([4, 0, 2])
 
 def build(cell="elman", *, layers=1, vocab_size=V, dropout=0.0, **settings):
     settings = {"bidirectional": True, "param_dtype": jnp.float32, **settings}
-    model = Reader(
-        "Model",
-        E,
-        H,
-        layers,
-        vocab_size=vocab_size,
-        cell=cell,
-        dropout=dropout,
-        rngs=jax.random.key(0),
-        **settings,
-    )
-    return drawn(model)
+    settings |= {"vocab_size": vocab_size, "cell": cell, "dropout": dropout}
+    return drawn(lambda: Reader("Model", E, H, layers, rngs=jax.random.key(0), **settings))
 
 
 def read(model, tokens=TOKENS, lengths=LENGTHS, rngs=None, **settings):

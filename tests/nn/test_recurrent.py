@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
+from readers import drawn
 
 import jaxseq
 from jaxseq import cells, nn
@@ -29,12 +30,7 @@ def build(kind, **settings):
     """Three layers with random biases, the middle one in both directions."""
     module, options, _ = KINDS[kind]
     settings = {"bidirectional": (False, True, False)} | settings
-    layer = module(I, H, 3, rngs=nnx.Rngs(0), **options, **settings)
-    pure = nn.pure(layer)
-    leaves, tree = jax.tree.flatten(pure.params)
-    keys = jax.random.split(jax.random.key(1), len(leaves))
-    drawn = [0.5 * jax.random.normal(k, a.shape) for k, a in zip(keys, leaves, strict=True)]
-    return nn.with_params(layer, jax.tree.unflatten(tree, drawn))
+    return drawn(lambda: module(I, H, 3, rngs=nnx.Rngs(0), **options, **settings))
 
 
 def inputs():

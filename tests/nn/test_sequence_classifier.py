@@ -25,7 +25,8 @@ PADDED = np.arange(4) >= LENGTHS[:, None]
 @functools.cache
 def build(seed=0, *, layers=1, **settings):
     settings = {"vocab_size": V, "cell": "elman", "pooling": KINDS, **settings}
-    return drawn(nn.SequenceClassifier(K, I, H, layers, rngs=nnx.Rngs(0), **settings), seed)
+    make = functools.partial(nn.SequenceClassifier, K, I, H, layers, **settings)
+    return drawn(lambda: make(rngs=nnx.Rngs(0)), seed)
 
 
 @functools.cache
@@ -207,16 +208,8 @@ def test_logits_of_half_precision_are_in_float32():
 
 @pytest.mark.usefixtures("x64")
 def test_float64_is_kept():
-    model = drawn(
-        nn.SequenceClassifier(
-            *(K, I, H),
-            vocab_size=V,
-            cell="elman",
-            pooling=KINDS,
-            param_dtype=jnp.float64,
-            rngs=nnx.Rngs(0),
-        )
-    )
+    settings = {"vocab_size": V, "cell": "elman", "pooling": KINDS, "param_dtype": jnp.float64}
+    model = drawn(lambda: nn.SequenceClassifier(K, I, H, rngs=nnx.Rngs(0), **settings))
     logits, _ = run(model)
     assert logits.dtype == jnp.float64
     np.testing.assert_allclose(logits, twin(model, "elman", KINDS), rtol=1e-12, atol=1e-12)

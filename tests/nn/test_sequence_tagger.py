@@ -30,7 +30,7 @@ def build(seed=0, *, layers=1, **settings):
     settings = {"vocab_size": V, "cell": "elman", **settings}
     if settings.get("output") == "crf":
         settings["allowed"] = BIO
-    return drawn(nn.SequenceTagger(K, I, H, layers, rngs=nnx.Rngs(0), **settings), seed)
+    return drawn(lambda: nn.SequenceTagger(K, I, H, layers, rngs=nnx.Rngs(0), **settings), seed)
 
 
 def speller(seed=0, **settings):

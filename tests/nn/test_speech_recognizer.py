@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
+from readers import drawn
 
 from jaxseq import nn
 from jaxseq.sequence import stack_frames
@@ -20,7 +21,7 @@ SPOILT = np.where((np.arange(7) >= LENGTHS[:, None])[..., None], np.float32(np.n
 
 def make(**settings):
     settings = {"cell": "gru", "stack": 2, "rngs": jax.random.key(1)} | settings
-    model = nn.SpeechRecognizer(2, 3, 4, **settings)
+    model = drawn(lambda: nn.SpeechRecognizer(2, 3, 4, **settings))
     model.bias.set_value(jnp.array([0.5, -0.5, 0.2, 0.1]))
     return model
 

@@ -21,7 +21,7 @@ LENGTHS = np.array([3, 2])
 @functools.cache
 def build(**settings):
     settings = {"cell": "elman", "dropout": 0.0, "param_dtype": jnp.float32, **settings}
-    return drawn(Speller("Model", V, E, H, rngs=jax.random.key(0), **settings))
+    return drawn(lambda: Speller("Model", V, E, H, rngs=jax.random.key(0), **settings))
 
 
 def spell(characters=CHARACTERS, char_lengths=CHAR_LENGTHS, lengths=LENGTHS, *, model=None, **more):

@@ -84,8 +84,22 @@ def run_both(case: Case, leaves: Leaves, lengths: jax.Array | None) -> Leaves:
     return named(ys, jax.tree.map(lambda *layers: jnp.stack(layers), *finals))
 
 
+def often(case: Case) -> bool:
+    """Says which cases every run compiles; many layers in both directions are those of the modules.
+
+    Every kind has its cell, a layer, a ragged layer in both directions, and a ragged stack.
+    """
+    return not (case.bidirectional and case.num_layers > 1) or case.proj_size > 0
+
+
+FUNCTIONS = [
+    pytest.param(case, id=case.name, marks=[] if often(case) else [pytest.mark.slow])
+    for case in CASES
+]
+
+
 @pytest.mark.usefixtures("x64")
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+@pytest.mark.parametrize("case", FUNCTIONS)
 def test_the_functions_compute_what_torch_computes(case: Case) -> None:
     lengths = jnp.array(case.lengths) if case.lengths else None
     if case.num_layers == 0:

@@ -13,7 +13,12 @@ from jaxseq import cells, nn
 
 
 def often(case: Case) -> bool:
-    """Says which cases every run compiles: layers and directions at their fewest and their most."""
+    """Says which cases every run compiles: layers and directions at their fewest and their most.
+
+    Of the networks without gates, which compile the same layers, one has the most of both.
+    """
+    if case.bidirectional and case.kind.startswith("RNN"):
+        return case.num_layers == (3 if case.kind == "RNN_RELU" else 1)
     return case.proj_size > 0 or case.bidirectional == (case.num_layers == 3)
 
 
@@ -65,5 +70,6 @@ def run(case: Case, graphdef: Any, rest: Any, leaves: Leaves) -> Leaves:
 @pytest.mark.usefixtures("x64")
 @pytest.mark.parametrize("case", LAYERS)
 def test_the_modules_compute_what_torch_computes(case: Case) -> None:
-    graphdef, _, rest = nnx.split(build(case), nnx.Param, ...)
+    # Its own weights are not needed, and to compile their draws would take long.
+    graphdef, _, rest = nnx.split(nnx.eval_shape(lambda: build(case)), nnx.Param, ...)
     check_agreement(case, lambda leaves: run(case, graphdef, rest, leaves))

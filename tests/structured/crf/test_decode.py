@@ -1,5 +1,7 @@
 """Tags from scores against all paths, one by one; ragged rows, NaN in the pads."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import lattices
@@ -9,14 +11,15 @@ import pytest
 from jaxseq.structured import crf
 
 ROWS = range(lattices.ROWS)
+SEVEN_BEST, VITERBI = jax.jit(functools.partial(crf.k_best, k=7)), jax.jit(crf.viterbi)
 
 
 @pytest.mark.parametrize(("form", "forbid"), [("one", 0.0), ("one", 0.5), ("a step", 0.2)])
 def test_the_k_best_are_the_best_of_all(form, forbid, x64):
     initial, transition, emission, final = scores = lattices.scores(7, form, forbid=forbid)
     given = {"initial": initial, "final": final, "lengths": lattices.LENGTHS}
-    tags, score = crf.k_best(emission, transition, k=7, **given)
-    best, best_score = crf.viterbi(emission, transition, **given)
+    tags, score = SEVEN_BEST(emission, transition, **given)
+    best, best_score = VITERBI(emission, transition, **given)
     for row in ROWS:
         found = sorted(lattices.paths(*scores, row), reverse=True)[:7]
         want = np.full(7, -np.inf)
@@ -53,7 +56,8 @@ def test_draws_are_distributed_as_the_paths(x64):
     found = lattices.paths(*scores, 1)
     keys = jax.random.split(jax.random.key(0), 4000)
     given = {"initial": initial, "final": final, "lengths": jnp.int32(3)}
-    tags = jax.vmap(lambda key: crf.sample(key, emission[1], transition, **given))(keys)
+    draw = jax.jit(jax.vmap(lambda key: crf.sample(key, emission[1], transition, **given)))
+    tags = draw(keys)
     for prob, (_, path) in zip(lattices.posterior(found)[1], found, strict=True):
         share = np.mean((np.asarray(tags)[:, :3] == path).all(1))
         assert abs(share - prob) < 5 * np.sqrt(prob * (1 - prob) / 4000) + 1e-9

@@ -1,5 +1,7 @@
 """The probability of tags against all paths, one by one; ragged rows, NaN in the pads."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import lattices
@@ -24,6 +26,37 @@ def all_paths(form="one", forbid=0.0):
     return [lattices.paths(*scores, row) for row in ROWS]
 
 
+@functools.cache
+def scored(backend):
+    """Score, log-partition and log-likelihood in one program a shape."""
+
+    @jax.jit
+    def run(emission, tags, transition, ends):
+        return (
+            crf.score(emission, tags, transition, **ends),
+            crf.log_partition(emission, transition, **ends, backend=backend),
+            crf.log_likelihood(emission, tags, transition, **ends, backend=backend),
+        )
+
+    return run
+
+
+@functools.cache
+def sloped(backend):
+    """Log-partitions, the gradient of their sum by the emissions, and the marginals."""
+
+    @jax.jit
+    def run(emission, transition, ends):
+        def total(emission):
+            value = crf.log_partition(emission, transition, **ends, backend=backend)
+            return value.sum(), value
+
+        gradient, value = jax.grad(total, has_aux=True)(emission)
+        return value, gradient, crf.marginals(emission, transition, **ends, backend=backend)
+
+    return run
+
+
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize(("form", "forbid"), [("one", 0.0), ("one", 0.4), ("a step", 0.2)])
 def test_it_is_the_score_of_the_path_by_that_of_all(form, forbid, backend, x64):
@@ -33,10 +66,9 @@ def test_it_is_the_score_of_the_path_by_that_of_all(form, forbid, backend, x64):
     paths = [tuple(TAGS[row][: lengths[row]].tolist()) for row in ROWS]
     score = [{path: s for s, path in one}[path] for one, path in zip(found, paths, strict=True)]
     ends = {**ends, "lengths": lengths}
-    np.testing.assert_allclose(crf.score(emission, TAGS, transition, **ends), score, rtol=1e-12)
-    ends["backend"] = backend
-    np.testing.assert_allclose(crf.log_partition(emission, transition, **ends), log_z, rtol=1e-12)
-    got = crf.log_likelihood(emission, TAGS, transition, **ends)
+    own, whole, got = scored(backend)(emission, TAGS, transition, ends)
+    np.testing.assert_allclose(own, score, rtol=1e-12)
+    np.testing.assert_allclose(whole, log_z, rtol=1e-12)
     want = [s - z if s > -np.inf else -np.inf for s, z in zip(score, log_z, strict=True)]
     np.testing.assert_allclose(got, want, rtol=1e-11, atol=1e-12)
 
@@ -49,21 +81,16 @@ def test_of_a_forbidden_path_the_gradient_is_zero(x64):
         return crf.log_likelihood(emission, TAGS, transition, lengths=lengths)
 
     np.testing.assert_array_equal(value(emission, forbidden)[:2], -np.inf)
-    gradients = jax.grad(lambda *a: value(*a)[:2].sum(), argnums=(0, 1))(emission, forbidden)
-    for gradient in gradients:
+    slope = jax.jit(jax.grad(lambda *a: value(*a)[:2].sum(), argnums=(0, 1)))
+    for gradient in slope(emission, forbidden):
         np.testing.assert_array_equal(gradient, 0)
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_the_gradient_of_the_partition_is_the_marginals(backend, x64):
     (emission, transition), ends, lengths = given(forbid=0.2)
-    ends = {**ends, "lengths": lengths, "backend": backend}
-
-    def total(emission):
-        return crf.log_partition(emission, transition, **ends).sum()
-
-    gradient = jax.grad(total)(emission)
-    np.testing.assert_allclose(gradient, crf.marginals(emission, transition, **ends), atol=1e-13)
+    _, gradient, marginals = sloped(backend)(emission, transition, {**ends, "lengths": lengths})
+    np.testing.assert_allclose(gradient, marginals, atol=1e-13)
 
 
 @pytest.mark.slow
@@ -96,13 +123,9 @@ def test_scores_that_a_probability_cannot_hold_are_summed_in_logarithms():
     emission = np.float32([[0, -150, -np.inf], [0, 0, 0], [-np.inf, -np.inf, 0]])
     transition = np.float32([[0, -np.inf, -np.inf], [-np.inf, -np.inf, 0], [-np.inf, -np.inf, 0]])
     for backend in BACKENDS:
-        value = crf.log_partition(emission, transition, backend=backend)
+        value, gradient, marginals = sloped(backend)(emission, transition, {})
         np.testing.assert_allclose(value, -150, rtol=1e-6)
-        marginals = crf.marginals(emission, transition, backend=backend)
         np.testing.assert_allclose(marginals, [[0, 1, 0], [0, 0, 1], [0, 0, 1]], atol=1e-6)
-        gradient = jax.grad(lambda e, b=backend: crf.log_partition(e, transition, backend=b))(
-            emission
-        )
         np.testing.assert_allclose(gradient, marginals, atol=1e-6)
 
 
@@ -114,10 +137,9 @@ def test_what_is_not_reached_drowns_nothing(steps, score):
     emission = np.zeros((197, 2), np.float32)
     emission[steps, 1] = score
     for backend in BACKENDS:
-        given = {"initial": np.float32([0, -np.inf]), "backend": backend}
-        marginals = crf.marginals(emission, transition, **given)
+        ends = {"initial": np.float32([0, -np.inf])}
+        value, gradient, marginals = sloped(backend)(emission, transition, ends)
         np.testing.assert_allclose(marginals, [[1, 0]] * 197, atol=1e-5)
-        value, gradient = jax.value_and_grad(crf.log_partition)(emission, transition, **given)
         np.testing.assert_allclose(value, 0, atol=1e-4)
         np.testing.assert_allclose(gradient, marginals, atol=1e-5)
 

@@ -8,13 +8,15 @@ import pytest
 
 from jaxseq.structured import crf
 
+ENTROPY, MARGINALS = jax.jit(crf.entropy), jax.jit(crf.marginals)
+
 
 @pytest.mark.parametrize("forbid", [0.0, 0.4])
 def test_entropy_and_marginals_are_those_of_all_paths(forbid, x64):
     initial, transition, emission, final = scores = lattices.scores(9, forbid=forbid)
     given = {"initial": initial, "final": final, "lengths": lattices.LENGTHS}
-    entropy = crf.entropy(emission, transition, **given)
-    marginals = crf.marginals(emission, transition, **given)
+    entropy = ENTROPY(emission, transition, **given)
+    marginals = MARGINALS(emission, transition, **given)
     for row in range(lattices.ROWS):
         found = lattices.paths(*scores, row)
         probs = lattices.posterior(found)[1]
@@ -28,7 +30,7 @@ def test_the_gradient_of_the_entropy_is_that_of_differences(x64):
     emission = np.nan_to_num(emission[:1])
 
     def total(emission):
-        return crf.entropy(emission, transition, initial=initial, final=final).sum()
+        return ENTROPY(emission, transition, initial=initial, final=final).sum()
 
     gradient = jax.jit(jax.grad(total))(emission)
     step = np.zeros_like(emission)

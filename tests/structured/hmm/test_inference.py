@@ -23,23 +23,38 @@ def problem(form="one", forbid=0.0):
     return arrays, [lattices.paths(*arrays, np.zeros(lattices.STATES), row) for row in ROWS]
 
 
+@functools.cache
+def everything(backend):
+    """All that is read off a lattice, in one program a shape."""
+
+    @jax.jit
+    def run(initial, transition, emission, lengths):
+        arrays, given = (initial, transition, emission), {"lengths": lengths, "backend": backend}
+        return (
+            hmm.log_likelihood(*arrays, **given),
+            hmm.smooth(*arrays, **given),
+            hmm.pairwise(*arrays, **given),
+            hmm.viterbi(*arrays, **given),
+        )
+
+    return run
+
+
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize(
     ("form", "forbid"), [("one", 0), ("one", 0.4), ("a row", 0), ("a step", 0.3)]
 )
 def test_everything_equals_all_paths(form, forbid, backend, x64):
     arrays, found = problem(form, forbid)
-    given = {"lengths": lattices.LENGTHS, "backend": backend}
     log_z = np.array([lattices.posterior(one)[0] for one in found])
     one, two = (np.stack(part) for part in zip(*map(lattices.marginals, found), strict=True))
 
-    np.testing.assert_allclose(hmm.log_likelihood(*arrays, **given), log_z, rtol=1e-12)
-    smooth = hmm.smooth(*arrays, **given)
+    value, smooth, pairs, (states, score) = everything(backend)(*arrays, lattices.LENGTHS)
+    np.testing.assert_allclose(value, log_z, rtol=1e-12)
     np.testing.assert_allclose(smooth.log_likelihood, log_z, rtol=1e-12)
     np.testing.assert_allclose(np.exp(smooth.log_marginals), one, atol=1e-13)
     np.testing.assert_allclose(smooth.transition_counts, two.sum(1), atol=1e-13)
-    np.testing.assert_allclose(np.exp(hmm.pairwise(*arrays, **given)), two, atol=1e-13)
-    states, score = hmm.viterbi(*arrays, **given)
+    np.testing.assert_allclose(np.exp(pairs), two, atol=1e-13)
     for row in ROWS:
         best, path = max(found[row])
         np.testing.assert_allclose(score[row], best, rtol=1e-12)
@@ -66,11 +81,11 @@ def test_the_gradient_is_the_posterior(backend, x64):
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_filtering_a_sequence_is_smoothing_its_beginnings(backend, x64):
     (initial, transition, emission), _ = problem()
-    got = hmm.filter(initial, transition, emission[:1], backend=backend)
+    got = jax.jit(functools.partial(hmm.filter, backend=backend))(initial, transition, emission[:1])
     for steps in range(1, lattices.STEPS + 1):
-        want = hmm.smooth(initial, transition, emission[:1, :steps], backend="reference")
+        want = everything("reference")(initial, transition, emission[:1], np.int32([steps]))[1]
         np.testing.assert_allclose(
-            got.log_probs[0, steps - 1], want.log_marginals[0, -1], atol=1e-12
+            got.log_probs[0, steps - 1], want.log_marginals[0, steps - 1], atol=1e-12
         )
     np.testing.assert_allclose(got.log_likelihood, want.log_likelihood)
 
@@ -155,13 +170,12 @@ def test_blocks_of_steps_are_steps(steps, x64):
     arrays = rng.normal(size=3), rng.normal(size=(3, 3)), rng.normal(size=(2, steps, 3)) * 3
     lengths = np.array([steps, steps // 2], np.int32)
 
-    def everything(backend):
+    def run(backend):
         given = {"lengths": lengths, "backend": backend}
         gradient = jax.grad(lambda *a: hmm.log_likelihood(*a, **given).sum(), argnums=(0, 1, 2))
-        smooth = hmm.smooth(*arrays, **given)
-        return gradient(*arrays), smooth, hmm.viterbi(*arrays, **given)
+        return jax.jit(gradient)(*arrays), everything(backend)(*arrays, lengths)
 
-    want, got = everything("reference"), everything("associative")
+    want, got = run("reference"), run("associative")
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-9), got, want)
 
 
@@ -179,9 +193,8 @@ def test_a_model_of_each_row_is_a_batch_of_models(x64):
     (initial, transition, emission), _ = problem("a row")
     initials = np.stack([initial + row for row in ROWS])
     got = hmm.log_likelihood(initials, transition, emission, lengths=lattices.LENGTHS)
-    want = jax.vmap(lambda i, t, e, n: hmm.log_likelihood(i, t, e, lengths=n))(
-        initials, transition, emission, lattices.LENGTHS
-    )
+    rows = jax.jit(jax.vmap(lambda i, t, e, n: hmm.log_likelihood(i, t, e, lengths=n)))
+    want = rows(initials, transition, emission, lattices.LENGTHS)
     np.testing.assert_allclose(got, want, rtol=1e-12)
 
 
@@ -189,7 +202,8 @@ def test_samples_are_distributed_as_the_posterior(x64):
     (initial, transition, emission), found = problem()
     keys = jax.random.split(jax.random.key(0), 4000)
     arrays = (initial, transition, emission[1], found[1])[:3]
-    states = jax.vmap(lambda key: hmm.sample(key, *arrays, lengths=jnp.int32(3)))(keys)
+    draw = jax.jit(jax.vmap(lambda key: hmm.sample(key, *arrays, lengths=jnp.int32(3))))
+    states = draw(keys)
     assert not states[:, 3:].any()
     probs = lattices.posterior(found[1])[1]
     for prob, (_, path) in zip(probs, found[1], strict=True):
