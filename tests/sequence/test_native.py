@@ -29,9 +29,10 @@ CELLS = {
     "gru": jaxseq.gru,
     "projected": lambda size, hidden: jaxseq.lstm(size, hidden + 1, proj_size=hidden),
 }
+HIDDEN = st.sampled_from([1, 2, 31, 64, 1023])
 AROUND = [(1, 1, 1, 1), (1, 70, 3, 17), (9, 2, 33, 40), (20, 140, 2, 5)]
-ONE_ROW = [("elman", 9, 270), ("projected", 9, 150), ("lstm", 70, 150), ("gru", 70, 200)]
 SIZES = [(name, sizes) for name in ("lstm", "gru") for sizes in AROUND]
+ONE_ROW = [("elman", 9, 270), ("projected", 9, 150), ("lstm", 70, 150), ("gru", 70, 200)]
 SIZES += [(name, (1, steps, 6, hidden)) for name, steps, hidden in ONE_ROW]  # units shared out
 SIZES += [(name, (3, 2, 70, 40)) for name in CELLS]  # few steps: no weights are laid out
 HINT = '\n  Hint: leave it at "auto"'
@@ -116,20 +117,15 @@ def test_sizes_around_those_of_vectors_blocks_and_windows(name, sizes, x64):
 @settings(max_examples=60, deadline=None)
 @given(
     name=st.sampled_from(sorted(CELLS)),
-    sizes=st.tuples(
-        st.integers(0, 20),
-        st.integers(0, 9),
-        st.integers(1, 40),
-        st.sampled_from([1, 2, 31, 64, 1023]),
-    ),
-    reverse=st.booleans(),
-    padded=st.booleans(),
+    sizes=st.tuples(st.integers(0, 20), st.integers(0, 9), st.integers(1, 40), HIDDEN),
+    options=st.fixed_dictionaries({"reverse": st.booleans(), "padded": st.booleans()}),
 )
-def test_any_shape(name, sizes, reverse, padded):
+def test_any_shape(name, sizes, options):
     rows, steps, size, hidden = sizes
     with jax.enable_x64(True):
-        cell = CELLS[name](size, hidden)
-        run, point = problem(cell, rows=rows, steps=steps, reverse=reverse, padded=padded)
+        run, point = problem(CELLS[name](size, hidden), rows=rows, steps=steps, **options)
+        scale = max(1.0, hidden**0.5 / 4)  # large weights and many units are chaos
+        point = jax.tree.map(lambda leaf: leaf / scale, point)
         assert_equal(everything(run, point, "native"), everything(run, point, "reference"))
 
 
