@@ -119,8 +119,9 @@ check: $(DEV) ## lint, format, types, floors, docstring coverage
 doctest: export JAX_NUMPY_DTYPE_PROMOTION := strict
 doctest: export JAX_NUMPY_RANK_PROMOTION := raise
 doctest: export JAXSEQ_NATIVE := 0
-doctest: $(DEV) ## every example in a docstring
+doctest: $(DEV) ## every example in a docstring, and on a page of the documentation
 	$(PY) -m pytest --doctest-modules jaxseq
+	$(PY) -m pytest -m slow tests/docs
 
 notebooks: $(DEV) $(NOTEBOOKS) ## every notebook, executed, into build/notebooks; those in notebooks/ must be the same
 	@for n in $(NOTEBOOKS); do $(PY) tools/notebook.py --drift $$n notebooks/$${n##*/} || exit 1; done

@@ -31,6 +31,7 @@ def at_readers(tmp_path, monkeypatch):
     plt.close("all")
 
 
+@pytest.mark.slow  # `make doctest` runs them, beside the examples of docstrings
 @pytest.mark.parametrize(
     "page",
     [page for page in PAGES if any(b.language == "python" for b in pages.blocks(page))],
