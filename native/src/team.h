@@ -56,6 +56,7 @@ class Team {
       if (apart && item >= alone_until_.load(std::memory_order_relaxed) && look(kShort, ready)) {
         own.helped.store(true, std::memory_order_relaxed);
         take(size_t(part), item);
+        naps = 0;
       } else {
         own.helped.store(false, std::memory_order_relaxed);
         nap();
@@ -75,6 +76,7 @@ class Team {
   // Looks for a few microseconds, which is cheaper than doing another's part; and for about as long
   // as the system needs to bring back whom it has put aside for a moment.
   static constexpr int kShort = 200, kLong = 20000;
+  // Items for which a leader that was let down goes on alone; and naps in a row before a helper goes.
   static constexpr int kAlone = 64, kMostNaps = 200;
 
   bool is_done(size_t part, int64_t item) const {

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from meshes import over_rows
 
 import jaxseq
 from jaxseq import testing
@@ -217,15 +218,7 @@ def test_rows_may_be_shared_out_by_shard_map(x64):
     def loss(params, xs):
         return weighted(jaxseq.scan(cell, params, xs, backend="native"))
 
-    spec = jax.sharding.PartitionSpec
-    mesh = jax.make_mesh((1,), ("data",), axis_types=(jax.sharding.AxisType.Auto,))
-    shared = jax.shard_map(
-        lambda params, xs: jax.lax.psum(loss(params, xs), "data"),
-        mesh=mesh,
-        in_specs=(spec(), spec("data")),
-        out_specs=spec(),
-    )
-    actual = jax.jit(jax.grad(shared, argnums=(0, 1)))(params, xs)
+    actual = jax.jit(jax.grad(over_rows(loss), argnums=(0, 1)))(params, xs)
     assert_equal(actual, jax.grad(loss, argnums=(0, 1))(params, xs))
 
 

@@ -9,6 +9,7 @@ import pytest
 import twins
 from examples import example
 from jax.test_util import check_grads
+from meshes import over_rows
 
 import jaxseq
 from jaxseq.sequence._runner import run_scan
@@ -203,14 +204,6 @@ def test_rows_may_be_shared_out_by_shard_map(backend, x64):
     def lengths_of(xs):
         return jnp.full(xs.shape[0], 2)
 
-    spec = jax.sharding.PartitionSpec
-    mesh = jax.make_mesh((1,), ("data",), axis_types=(jax.sharding.AxisType.Auto,))
-    shared = jax.shard_map(
-        lambda params, xs: jax.lax.psum(loss(params, xs), "data"),
-        mesh=mesh,
-        in_specs=(spec(), spec("data")),
-        out_specs=spec(),
-    )
-    actual = jax.jit(jax.value_and_grad(shared, argnums=(0, 1)))(params, xs)
+    actual = jax.jit(jax.value_and_grad(over_rows(loss), argnums=(0, 1)))(params, xs)
     expected = jax.value_and_grad(loss, argnums=(0, 1))(params, xs)
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-12), actual, expected)
