@@ -156,7 +156,7 @@ class LanguageModel(nnx.Module):
         rngs: nnx.Rngs | Key | None = None,
         backend: str = "auto",
         remat: int | str | None = None,
-        unroll: int = 1,
+        unroll: int | None = None,
     ) -> tuple[Any, Float[Array, "*batch T V"]]:
         """Returns the logits of the next symbol after each step.
 

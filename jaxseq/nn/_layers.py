@@ -174,7 +174,7 @@ class Layers(nnx.Module):
         rngs: nnx.Rngs | Key | None = None,
         backend: str = "auto",
         remat: int | str | None = None,
-        unroll: int = 1,
+        unroll: int | None = None,
     ) -> tuple[Any, Array]:
         """Runs the layers over time, over any number of batch axes.
 

@@ -143,7 +143,7 @@ class Seq2Seq(nnx.Module):
         rngs: nnx.Rngs | Key | None = None,
         backend: str = "auto",
         remat: int | str | None = None,
-        unroll: int = 1,
+        unroll: int | None = None,
     ) -> Float[Array, "*batch T V"]:
         """Returns the logits of the symbol after each one of the target.
 
@@ -162,7 +162,7 @@ class Seq2Seq(nnx.Module):
           rngs: for dropout and sampling, as in a call of :class:`LSTM`; None for evaluation.
           backend: of the layers that run over all steps at once, as in :func:`jaxseq.scan`.
           remat: of the same, as in :func:`jaxseq.scan`.
-          unroll: as in :func:`jaxseq.scan`; of the loop that feeds back, too.
+          unroll: as in :func:`jaxseq.scan`; of the loop that feeds back too, where None is 1.
 
         Returns:
           ``[*batch, T, V]``; at padded steps the bias alone.
@@ -227,7 +227,7 @@ class Seq2Seq(nnx.Module):
         rngs: nnx.Rngs | Key | None = None,
         backend: str = "auto",
         remat: int | str | None = None,
-        unroll: int = 1,
+        unroll: int | None = None,
     ) -> Seq2SeqCarry:
         """Reads the source, and returns what the decoder begins with.
 

@@ -48,7 +48,7 @@ def decode(
         lengths=lengths,
         keys=drops,
         sampling=None if rate is None else Sampling(rate, keys[2]),
-        unroll=settings.get("unroll", 1),
+        unroll=settings.get("unroll") or 1,
     )[1]
 
 

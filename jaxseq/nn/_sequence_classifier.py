@@ -123,7 +123,7 @@ class SequenceClassifier(nnx.Module):
         rngs: nnx.Rngs | Key | None = None,
         backend: str = "auto",
         remat: int | str | None = None,
-        unroll: int = 1,
+        unroll: int | None = None,
     ) -> Float[Array, "*batch K"]:
         """Returns the logits of the classes.
 

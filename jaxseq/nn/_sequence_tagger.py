@@ -142,7 +142,7 @@ class SequenceTagger(nnx.Module):
         rngs: nnx.Rngs | Key | None = None,
         backend: str = "auto",
         remat: int | str | None = None,
-        unroll: int = 1,
+        unroll: int | None = None,
     ) -> Float[Array, "*batch T K"]:
         """Returns the score of each tag at each step.
 

@@ -130,7 +130,7 @@ class SpeechRecognizer(nnx.Module):
         rngs: nnx.Rngs | Key | None = None,
         backend: str = "auto",
         remat: int | str | None = None,
-        unroll: int = 1,
+        unroll: int | None = None,
     ) -> Recognized:
         """Returns the log-probabilities of the labels for each run of frames.
 

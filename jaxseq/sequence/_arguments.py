@@ -11,6 +11,7 @@ import numpy as np
 from jaxseq._checks import error, shape_text
 from jaxseq._types import Array, PyTree
 from jaxseq.cells import Cell
+from jaxseq.sequence._schedule import choose_unroll
 
 BACKENDS = ("auto", "associative", "fused", "native", "reference")
 
@@ -155,6 +156,14 @@ def remat_window(where: str, remat: int | str | None, steps: int) -> int | None:
             f'`remat` must be None, "sqrt" or a positive number of steps, but it is {remat!r}',
         )
     return remat
+
+
+def check_unroll(where: str, unroll: int | None, backend: str) -> int:
+    """Returns the steps in one iteration, those that suit the device for None; or raises."""
+    if unroll is None:
+        return 1 if backend == "reference" else choose_unroll(jax.default_backend())
+    check_positive(where, "unroll", unroll)
+    return int(unroll)
 
 
 def check_positive(where: str, name: str, value: int) -> None:

@@ -47,7 +47,7 @@ def bidirectional(
     resets: Resets | None = None,
     backend: str = "auto",
     remat: int | str | None = None,
-    unroll: int = 1,
+    unroll: int | None = None,
 ) -> tuple[Directions, Array]:
     """Runs a cell over time in both directions, which share no parameters.
 
@@ -100,7 +100,8 @@ def bidirectional(
     carry = Directions(None, None) if carry is None else carry
     options = {"backend": backend, "remat": remat, "unroll": unroll}
     rows = math.prod(jnp.shape(xs)[:-2])
-    merged = rows <= HOIST_UP_TO and backend != "reference" and not tapped()
+    few = rows <= HOIST_UP_TO or jax.default_backend() != "cpu"
+    merged = few and backend != "reference" and not tapped()
     if merged and not _by_kernel(cell, params, xs, backend, remat):
         return _in_one_loop(cell, params, xs, carry, lengths, resets, **options)
     carries, outputs = [], []
@@ -138,8 +139,9 @@ def _in_one_loop(
 ) -> tuple[Directions, Array]:
     """Runs both directions as one scan, mapped over weights: a product for two halves the loops.
 
-    Of a few rows, a product is bound by its start and by reading the weight, and two of them in one
-    operation share the first. Of many rows, one after the other is as fast.
+    Of a few rows, and on an accelerator of any number, a product is bound by its start and by
+    reading the weight, and two of them in one operation share the first. Of many rows on a CPU, one
+    after the other is as fast.
     """
     checked = [
         check_arguments("scan", cell, weights, xs, state, lengths, resets)

@@ -15,7 +15,7 @@ from jaxseq.sequence._arguments import (
     Arguments,
     check_arguments,
     check_backend,
-    check_positive,
+    check_unroll,
     remat_window,
 )
 from jaxseq.sequence._native import product_flops
@@ -95,7 +95,7 @@ def plan(
     reverse: bool = False,
     backend: str = "auto",
     remat: int | str | None = None,
-    unroll: int = 1,
+    unroll: int | None = None,
 ) -> Plan:
     """Says what :func:`scan` would do with the same arguments: nothing is run or compiled.
 
@@ -132,15 +132,15 @@ def plan(
       >>> some < 0.3 * everything
       True
     """
-    check_positive("plan", "unroll", unroll)
     check_backend("plan", backend)
+    unroll = check_unroll("plan", unroll, backend)
     arguments = check_arguments("plan", cell, params, xs, carry, lengths, resets)
     options = Options(
         where="plan",
         backend=backend,
         reverse=bool(reverse),
         window=remat_window("plan", remat, arguments.xs.shape[-2]),
-        unroll=int(unroll),
+        unroll=unroll,
         schedules=overridden(),
     )
     layers = _layers(cell, params, arguments, options)

@@ -224,6 +224,7 @@ class Runner:
                 xs.shape[0],
                 z.size * z.dtype.itemsize,
                 additive=cell.maps.additive,
+                platform=jax.default_backend(),
             )
         if (
             self.options.states_only

@@ -7,7 +7,7 @@ from jaxseq.cells import Cell
 from jaxseq.sequence._arguments import (
     check_arguments,
     check_backend,
-    check_positive,
+    check_unroll,
     remat_window,
 )
 from jaxseq.sequence._runner import Options, run_scan
@@ -26,7 +26,7 @@ def scan(
     reverse: bool = False,
     backend: str = "auto",
     remat: int | str | None = None,
-    unroll: int = 1,
+    unroll: int | None = None,
 ) -> tuple[Any, Array]:
     r"""Runs a cell over time, over any number of batch axes.
 
@@ -58,7 +58,8 @@ def scan(
         state, from which a fused loop maps a window of steps again in one product; a number k for
         every k-th state, with the steps in between run again; ``"sqrt"`` for k near sqrt(T), whose
         memory grows like sqrt(T). Values do not change.
-      unroll: steps in one iteration of the loop. Values do not change.
+      unroll: steps in one iteration of the loop; None for what suits the device: 1 on a CPU, 8 on
+        others, where an iteration waits for its start. Values do not change.
 
     Returns:
       The carry after the last valid step of each row, and the outputs ``[*batch, T, O]``.
@@ -90,8 +91,8 @@ def scan(
       Werbos, "Backpropagation Through Time: What It Does and How to Do It", 1990; Chen et al.,
       "Training Deep Nets with Sublinear Memory Cost", 2016 (``remat``).
     """
-    check_positive("scan", "unroll", unroll)
     check_backend("scan", backend)
+    unroll = check_unroll("scan", unroll, backend)
     arguments = check_arguments("scan", cell, params, xs, carry, lengths, resets)
     cell, wide = tap(cell, params, arguments.xs, arguments.carry, reverse=bool(reverse))
     arguments = arguments._replace(xs=wide)
@@ -100,7 +101,7 @@ def scan(
         backend=backend,
         reverse=bool(reverse),
         window=remat_window("scan", remat, arguments.xs.shape[-2]),
-        unroll=int(unroll),
+        unroll=unroll,
         schedules=overridden(),
         tapped=tapped(),
     )

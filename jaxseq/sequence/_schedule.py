@@ -58,6 +58,7 @@ def overridden() -> Schedules | None:
 
 # benchmarks/sweep.py times all schedules; docs/design/0005-schedules.md says what these come from.
 HOIST_UP_TO = 2  # rows
+UNROLL = 8  # steps in an iteration, on an accelerator
 INFER_WINDOWS = range(32, 7, -1)  # steps
 TRAIN_WINDOWS = range(64, 15, -1)
 SMALL, LARGE = 4 * 2**20, 16 * 2**20  # bytes of the maps' values
@@ -74,20 +75,39 @@ def even_window(steps: int, windows: range) -> int | None:
     return next((window for window in shorter if steps % window == 0), None)
 
 
-def choose_schedules(batch: int, steps: int, size: int, *, additive: bool) -> Schedules:
+def choose_unroll(platform: str) -> int:
+    """Returns how many steps one iteration of a loop has, where the caller leaves it open.
+
+    On a CPU an iteration costs nothing by itself. On an accelerator its operations wait for their
+    start one by one, and steps side by side start together what does not depend on the state.
+
+    Example:
+      >>> choose_unroll("cpu"), choose_unroll("gpu")
+      (1, 8)
+    """
+    return 1 if platform == "cpu" else UNROLL
+
+
+def choose_schedules(
+    batch: int, steps: int, size: int, *, additive: bool, platform: str = "cpu"
+) -> Schedules:
     """Returns the schedules for a loop.
 
-    A product of one row is bound by reading the weight, so the rows of all steps belong together.
-    From a few rows on, the buffer of all the values costs what one product saves: the product stays
-    in the loop. In between, a window's buffer stays in the cache. That helps where the update reads
-    the whole of a step's values, as that of an additive cell does, and nobody keeps them; and in
-    the backward pass where the gradients of all the values would be a large buffer.
+    On an accelerator every operation in the loop waits for its start, so the product leaves it.
+
+    On a CPU, a product of one row is bound by reading the weight, so the rows of all steps belong
+    together. From a few rows on, the buffer of all the values costs what one product saves: the
+    product stays in the loop. In between, a window's buffer stays in the cache. That helps where
+    the update reads the whole of a step's values, as that of an additive cell does, and nobody
+    keeps them; and in the backward pass where the gradients of all the values would be a large
+    buffer.
 
     Args:
       batch: B, all batch axes together.
       steps: T.
       size: of the maps' values at one step of one row, in bytes.
       additive: whether the update reads the two maps only through their sum.
+      platform: of the device, as JAX names it.
 
     Example:
       >>> choose_schedules(1, 256, 4096, additive=True).train
@@ -95,7 +115,7 @@ def choose_schedules(batch: int, steps: int, size: int, *, additive: bool) -> Sc
       >>> choose_schedules(16, 512, 4096, additive=False).train
       Schedule(hoist=False, window=64)
     """
-    if batch <= HOIST_UP_TO:
+    if batch <= HOIST_UP_TO or platform != "cpu":
         return Schedules(Schedule(hoist=True), Schedule(hoist=True))
     values = batch * steps * size
     train = Schedule(False, even_window(steps, TRAIN_WINDOWS) if values >= LARGE else None)

@@ -11,6 +11,7 @@ from jaxseq.sequence._arguments import (
     check_arguments,
     check_backend,
     check_positive,
+    check_unroll,
     remat_window,
 )
 from jaxseq.sequence._padding import batch_major, time_major
@@ -29,7 +30,7 @@ def truncated_bptt(
     resets: Resets | None = None,
     backend: str = "auto",
     remat: int | str | None = None,
-    unroll: int = 1,
+    unroll: int | None = None,
 ) -> tuple[Any, Array]:
     """Runs a cell over time as :func:`scan` does, and stops the gradient between windows.
 
@@ -74,7 +75,7 @@ def truncated_bptt(
     where = "truncated_bptt"
     check_positive(where, "window", window)
     check_backend(where, backend)
-    check_positive(where, "unroll", unroll)
+    unroll = check_unroll(where, unroll, backend)
     remat_window(where, remat, window)
     arguments = check_arguments(where, cell, params, xs, carry, lengths, resets)
     xs, carry, lengths, resets = arguments

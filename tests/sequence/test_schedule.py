@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import pytest
 
 import jaxseq
+from jaxseq.sequence._arguments import check_unroll
 from jaxseq.sequence._schedule import (
     HOIST_UP_TO,
     INFER_WINDOWS,
@@ -14,6 +15,7 @@ from jaxseq.sequence._schedule import (
     Schedule,
     Schedules,
     choose_schedules,
+    choose_unroll,
     even_window,
     overridden,
     override,
@@ -73,6 +75,22 @@ def test_a_large_buffer_of_a_training_step_is_cut_into_windows(additive):
     assert (below.train, above.train) == (IN_LOOP, Schedule(hoist=False, window=longest))
     assert below.infer == above.infer
     assert choose_schedules(rows, 101, LARGE, additive=additive).train == IN_LOOP
+
+
+@pytest.mark.parametrize("additive", [False, True])
+def test_on_an_accelerator_the_products_of_all_steps_are_one_of_any_number_of_rows(additive):
+    rows = 64 * HOIST_UP_TO
+    schedules = choose_schedules(rows, 4096, LARGE, additive=additive, platform="gpu")
+    assert schedules == Schedules(WHOLE, WHOLE)
+
+
+@pytest.mark.parametrize(("platform", "steps"), [("cpu", 1), ("gpu", 8), ("tpu", 8)])
+def test_an_iteration_has_as_many_steps_as_suit_the_device(platform, steps, monkeypatch):
+    assert choose_unroll(platform) == steps
+    monkeypatch.setattr(jax, "default_backend", lambda: platform)
+    assert check_unroll("scan", None, "fused") == check_unroll("scan", None, "auto") == steps
+    assert check_unroll("scan", None, "reference") == 1, "the specification is the plain loop"
+    assert check_unroll("scan", 3, "auto") == check_unroll("scan", 3, "reference") == 3
 
 
 def test_schedules_are_set_by_hand_for_what_begins_inside_alone():

@@ -1,5 +1,6 @@
 """What a chain runs on, and why."""
 
+import jax
 import jax.numpy as jnp
 import pytest
 
@@ -17,7 +18,8 @@ def test_what_is_asked_for_is_what_runs():
         assert decide(name, *SHORT, LOG, "cpu") == (name, "asked for by name")
 
 
-def test_on_a_cpu_long_and_narrow_chains_run_in_blocks():
+def test_on_a_cpu_long_and_narrow_chains_run_in_blocks(monkeypatch):
+    monkeypatch.setattr(jax, "default_backend", lambda: "cpu")
     assert decide("auto", *SHORT, LOG, "cpu")[0] == "sequential"
     assert decide("auto", *LONG, LOG, "cpu")[0] == "associative"
     assert decide("auto", *LONG, MAX, "cpu")[0] == "sequential"
