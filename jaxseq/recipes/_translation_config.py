@@ -25,7 +25,7 @@ class Config:
         have several rows, and each of its targets is right.
       valid: a file whose pairs choose the best weights; without it, some of the data do.
       out: the directory for checkpoints, report and pictures.
-      full: whether to train longer, and a larger model, where the data have such settings.
+      full: whether to train longer, and larger or more networks, where the data have such settings.
       hold_out: without a validation part, every so-manieth source, by its checksum, chooses the
         best weights; 0 to train on all and take the last weights.
       source_units: what the symbols of a source are: its characters, its words and punctuation,
@@ -39,6 +39,8 @@ class Config:
       embed_size: the width of a symbol's vector.
       hidden_size: units of the decoder, and half as many in each direction of the encoder.
       num_layers: recurrent layers on each side.
+      networks: how many networks there are, trained side by side, whose probabilities are averaged
+        in the search.
       attention: how the decoder compares its state with the states of the encoder.
       input_feeding: whether a step of the decoder also reads what the one before it attended to.
       tied: whether the target's vectors are also the weights of the output.
@@ -50,7 +52,8 @@ class Config:
       epochs: passes over the training pairs.
       learning_rate: at its highest; it rises over the first steps and falls along a cosine.
       weight_decay: of AdamW.
-      max_norm: what the gradient's global norm is clipped to.
+      max_norm: what the gradient's global norm is clipped to; of several networks, the quadratic
+        mean of theirs.
       patience: ends the run after so many epochs without an improvement; 0 for never.
       beam: how many translations are kept while one is searched; 1 is greedy.
       length_penalty: the power of its length by which the log-probability of a translation is
@@ -81,6 +84,7 @@ class Config:
     embed_size: int | None = None
     hidden_size: int | None = None
     num_layers: int | None = None
+    networks: int | None = None
     attention: Literal["dot", "general", "additive"] | None = None
     input_feeding: bool | None = None
     tied: bool | None = None
@@ -112,6 +116,7 @@ GENERAL: dict[str, Any] = {
     "embed_size": 64,
     "hidden_size": 256,
     "num_layers": 1,
+    "networks": 1,
     "attention": "general",
     "input_feeding": False,
     "tied": False,
@@ -144,7 +149,7 @@ BUNDLED: dict[str, dict[str, Any]] = {
     },
 }
 FULL: dict[str, dict[str, Any]] = {
-    "cmudict": {"hidden_size": 384, "dropout": 0.2, "epochs": 16},
+    "cmudict": {"networks": 4},
 }
 
 
@@ -160,6 +165,16 @@ def resolved(config: Config) -> Config:
         suited |= FULL.get(config.data, {})
     left = {name: value for name, value in suited.items() if getattr(config, name) is None}
     return dataclasses.replace(config, **left)
+
+
+def as_begun(config: Config) -> Config:
+    """Returns the settings of a run, which has one network if it is older than the number of them.
+
+    Example:
+      >>> as_begun(Config(full=True)).networks
+      1
+    """
+    return dataclasses.replace(config, networks=1) if config.networks is None else config
 
 
 def check(config: Config) -> None:

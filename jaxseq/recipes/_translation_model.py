@@ -16,7 +16,7 @@ from jaxseq.recipes._directory import config_of, damaged, read_settings
 from jaxseq.recipes._nearest_translation import Nearest
 from jaxseq.recipes._pieces import ranks_of
 from jaxseq.recipes._run import initial_state, saved_params
-from jaxseq.recipes._translation_config import TASK, Config
+from jaxseq.recipes._translation_config import TASK, Config, as_begun
 from jaxseq.recipes._translation_data import Packed, Rows, pack, slots_of, texts_of
 from jaxseq.recipes._translation_units import (
     FIRST,
@@ -31,7 +31,7 @@ BUCKETS = 5
 
 
 class Functions(NamedTuple):
-    """What a translator computes; all are pure functions of its params.
+    """What a network of a translator computes; all are pure functions of its params.
 
     Attributes:
       logits: ``(params, source, target, *, source_lengths, lengths, sampling, rngs)``.
@@ -54,8 +54,8 @@ class Model(NamedTuple):
     """A translator with all that it takes to use it.
 
     Attributes:
-      params: the weights.
-      functions: what it computes.
+      params: the weights; of several networks, a tuple of those of each.
+      functions: what each network computes.
       source: the symbols of sources.
       target: the symbols of targets.
       growth: how many symbols a target has for one of its source, in the mean.
@@ -110,22 +110,38 @@ def build(
       (5, 4)
     """
     given: Any = config  # in which no setting is None
-    module = nn.Seq2Seq(
-        source.size,
-        target.size,
-        given.embed_size,
-        given.hidden_size,
-        given.num_layers,
-        cell=given.cell,
-        attention=given.attention,
-        input_feeding=given.input_feeding,
-        dropout=given.dropout,
-        tied=given.tied,
-        rngs=jax.random.key(given.seed),
-    )
+    key = jax.random.key(given.seed)
+    modules = [
+        nn.Seq2Seq(
+            source.size,
+            target.size,
+            given.embed_size,
+            given.hidden_size,
+            given.num_layers,
+            cell=given.cell,
+            attention=given.attention,
+            input_feeding=given.input_feeding,
+            dropout=given.dropout,
+            tied=given.tied,
+            rngs=jax.random.fold_in(key, number) if number else key,
+        )
+        for number in range(given.networks)
+    ]
     names = ("__call__", "encode", "step", "alignments")
-    functions = Functions(*(nn.pure(module, method=name).apply for name in names))
-    return Model(nn.pure(module).params, functions, source, target, growth, memory, config)
+    functions = Functions(*(nn.pure(modules[0], method=name).apply for name in names))
+    each = tuple(nn.pure(module).params for module in modules)
+    params = each if len(each) > 1 else each[0]
+    return Model(params, functions, source, target, growth, memory, config)
+
+
+def networks_of(params: PyTree) -> tuple[PyTree, ...]:
+    """Returns the weights of each network.
+
+    Example:
+      >>> networks_of({"w": 1}), networks_of(({"w": 1}, {"w": 2}))
+      (({'w': 1},), ({'w': 1}, {'w': 2}))
+    """
+    return params if isinstance(params, tuple) else (params,)
 
 
 def built_for(config: Config, rows: Rows) -> Model:
@@ -189,7 +205,7 @@ def load(directory: Path) -> Model:
     """
     directory = Path(directory)
     page = read_settings(directory, TASK)
-    config = config_of(page, Config, directory)
+    config = as_begun(config_of(page, Config, directory))
     try:
         slots = int(page["placeholders"])
         source, target = (
@@ -207,7 +223,7 @@ def load(directory: Path) -> Model:
         kept = page["memory"]
         memory = None if kept is None else memory_of([Pair(*row) for row in kept])
         model = build(config, source, target, growth=float(page["growth"]), memory=memory)
-    except (KeyError, TypeError, ValueError) as cause:
+    except (LookupError, TypeError, ValueError) as cause:
         raise damaged(directory, cause) from cause
     return model._replace(params=saved_params(directory, initial_state(config, model.params, 1)))
 
@@ -228,7 +244,7 @@ def make_loss(model: Model, sources: dict[int, int]) -> Callable[..., Any]:
     """Returns the loss on batches of packed pairs, in nats a symbol, the end among them.
 
     Args:
-      model: to train.
+      model: to train; of several networks the loss is the mean of theirs.
       sources: how many steps the source has in arrays of each width, from :func:`pack`.
     """
     given: Any = model.config
@@ -241,17 +257,22 @@ def make_loss(model: Model, sources: dict[int, int]) -> Callable[..., Any]:
         source, target = values[:, :steps], values[:, steps:]
         # 0 is what pads and what begins and ends a target: a shift is padding on either side.
         lengths = jnp.where(real, (target > 0).sum(-1, dtype=jnp.int32) + 1, 0)
-        logits = model.functions.logits(
-            params,
-            source,
-            jnp.pad(target, ((0, 0), (1, 0))),
-            source_lengths=(source > 0).sum(-1, dtype=jnp.int32),
-            lengths=lengths,
-            sampling=given.sampling if key is not None else 0.0,
-            rngs=key,
-        )
         right = jnp.pad(target, ((0, 0), (0, 1)))
         smoothing = given.label_smoothing if key is not None else 0.0
-        return cross_entropy(logits, right, lengths=lengths, label_smoothing=smoothing), carry
+        sums = []
+        for number, network in enumerate(networks_of(params)):
+            logits = model.functions.logits(
+                network,
+                source,
+                jnp.pad(target, ((0, 0), (1, 0))),
+                source_lengths=(source > 0).sum(-1, dtype=jnp.int32),
+                lengths=lengths,
+                sampling=given.sampling if key is not None else 0.0,
+                rngs=key if key is None or not number else jax.random.fold_in(key, number),
+            )
+            sums.append(cross_entropy(logits, right, lengths=lengths, label_smoothing=smoothing))
+        # The symbols counted are those of the batch, however many networks read them.
+        total = jnp.stack([each.total for each in sums]).mean()
+        return SumCount(total, sums[0].count), carry
 
     return loss

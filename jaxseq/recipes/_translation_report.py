@@ -168,12 +168,13 @@ def leave_history(out: Path, model: Model, history: training.History, *, validat
     """Writes what happened in training, and draws it."""
     config = model.config
     measure = "word error (%)" if config.target_units == "spaces" else "100 - chrF"
+    several = f"{config.networks} networks, " if (config.networks or 1) > 1 else ""
     history_picture(
         out,
         history,
         unit="nats per symbol",
         measure=f"greedy, {measure}" if validated else None,
-        title=f"{Path(config.data).name}: {config.cell}, {config.num_layers} x "
+        title=f"{Path(config.data).name}: {several}{config.cell}, {config.num_layers} x "
         f"{config.hidden_size} units, {config.attention} attention",
     )
 

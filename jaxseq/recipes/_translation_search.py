@@ -15,7 +15,7 @@ from jaxseq._types import Array, PyTree
 from jaxseq.recipes import _nearest_translation, _translation_consensus
 from jaxseq.recipes._run import batches_of
 from jaxseq.recipes._translation_config import TASK
-from jaxseq.recipes._translation_model import BUCKETS, Functions, Model
+from jaxseq.recipes._translation_model import BUCKETS, Functions, Model, networks_of
 from jaxseq.recipes._translation_units import (
     EDGE,
     FIRST,
@@ -61,6 +61,8 @@ def translate(
     model: Model, sources: Sequence[str], *, beam: int | None = None
 ) -> list[list[Hypothesis]]:
     """Returns the likeliest translations of texts.
+
+    Of a model of several networks, the probability of a symbol is the mean of theirs.
 
     Of a model with a memory, the translations of the nearest training sources are among them, and
     the best is the one most like all of them, by their weights: of least Bayes risk. The model's
@@ -190,20 +192,22 @@ def _compiled(
     functions: Functions, known: int, width: int, length: int, penalty: float
 ) -> Callable[..., Any]:
     def step(carry: Any, token: Array) -> tuple[Any, Array]:
-        params, inner, slots = carry
-        inner, logits = functions.step(params, inner, token)
-        return (params, inner, slots), _writable(logits, slots, known)
+        networks, inner, slots = carry
+        read = [functions.step(*one, token) for one in zip(networks, inner, strict=True)]
+        logits = together([logits for _, logits in read])
+        return (networks, tuple(own for own, _ in read), slots), _writable(logits, slots, known)
 
     @jax.jit
     def search(params: PyTree, values: Array, lengths: Array, slots: Array) -> Any:
-        carry = (params, functions.encode(params, values, lengths=lengths), slots)
+        networks = networks_of(params)
+        inner = tuple(functions.encode(one, values, lengths=lengths) for one in networks)
         begin = jnp.full(len(values), EDGE, jnp.int32)
 
         return decoding.beam_search(
             step,
-            carry,
+            (networks, inner, slots),
             begin,
-            axes=(None, nn.Seq2Seq.beams, 0),
+            axes=(None, (nn.Seq2Seq.beams,) * len(networks), 0),
             width=width,
             length=length,
             stop=EDGE,
@@ -211,6 +215,25 @@ def _compiled(
         )
 
     return search
+
+
+def together(logits: Sequence[Array]) -> Array:
+    r"""Returns the logits of several networks as one: of a single one, its own.
+
+    .. math:: \log \frac{1}{N} \sum_n \mathrm{softmax}(z_n)
+
+    Args:
+      logits: :math:`z_n`, ``[*batch, V]`` of each of N networks.
+
+    Example:
+      >>> one, other = jnp.log(jnp.array([0.8, 0.2])), jnp.log(jnp.array([0.4, 0.6]))
+      >>> [round(p, 2) for p in jnp.exp(together([one, other])).tolist()]
+      [0.6, 0.4]
+    """
+    if len(logits) == 1:
+        return logits[0]
+    nats = jax.nn.log_softmax(jnp.stack(logits))
+    return jax.nn.logsumexp(nats, axis=0) - math.log(len(logits))
 
 
 def _writable(logits: Array, slots: Array, known: int) -> Array:
@@ -228,7 +251,8 @@ def align(model: Model, sources: Sequence[str]) -> list[tuple[list[str], list[st
       sources: texts, none of which is empty.
 
     Returns:
-      The symbols of source and translation (and its end), and the weights ``[T, S]``.
+      The symbols of source and translation (and its end), and the weights ``[T, S]``, which are
+      the mean of those of the networks.
     """
     found = []
     for source, best in zip(model.read(sources), translate_best(model, sources), strict=True):
@@ -237,6 +261,8 @@ def align(model: Model, sources: Sequence[str]) -> list[tuple[list[str], list[st
         numbers = model.target.encode(target, names)
         begun = np.concatenate([[EDGE], numbers]).astype(np.int32)[None]
         coded = model.source.encode(source, names)[None]
-        weights = model.functions.alignments(model.params, coded, begun)
-        found.append((source, [*target, "end"], np.asarray(weights)[0]))
+        each = [
+            model.functions.alignments(one, coded, begun)[0] for one in networks_of(model.params)
+        ]
+        found.append((source, [*target, "end"], np.mean(each, axis=0)))
     return found

@@ -4,6 +4,7 @@ The bundled ``cmudict`` is English words and their sounds, ``home_assistant_en_k
 Korean. :func:`translate` does it in Python.
 """
 
+import dataclasses
 import math
 from collections.abc import Callable
 from pathlib import Path
@@ -31,7 +32,7 @@ from jaxseq.recipes._run import (
     initial_state,
     run_report,
 )
-from jaxseq.recipes._translation_config import TASK, Config, check, resolved
+from jaxseq.recipes._translation_config import TASK, Config, as_begun, check, resolved
 from jaxseq.recipes._translation_data import (
     Parts,
     Texts,
@@ -122,7 +123,7 @@ def train(config: Config) -> dict[str, Any]:
       2
     """
     config, page = settings_of_run(config, TASK)
-    config = resolved(config)
+    config = resolved(config if page is None else as_begun(config))
     check_settings(TASK, config)
     check(config)
     whole = read_parts(config.data, config.valid)
@@ -137,14 +138,17 @@ def train(config: Config) -> dict[str, Any]:
         write_settings(config.out, TASK, config, data=mark(whole), **page_of(model))
     else:
         check_same_data(page, mark(whole), config.data)
-    assert config.batch_size is not None and config.epochs is not None
+    assert config.batch_size is not None and config.epochs is not None and config.networks
     packed = encoded_pairs(model, learnt)
     widths = len({len(array) for array in packed.arrays})
     rows = min(config.batch_size, len(learnt))
     batches = batches_of(packed.arrays, rows=rows, buckets=widths, seed=config.seed)
     steps = config.epochs * len(batches)
+    # The loss is the mean over the networks: its gradient has the quadratic mean of their norms,
+    # divided by the root of their number.
+    max_norm = config.max_norm / math.sqrt(config.networks)
     result = fit(
-        config,
+        dataclasses.replace(config, max_norm=max_norm),
         initial_state(config, model.params, steps),
         make_loss(model, packed.sources),
         batches,

@@ -128,13 +128,16 @@ def test_a_validation_file_chooses_the_weights(tmp_path):
         translation.evaluate(tmp_path / "run")
 
 
-def test_an_interrupted_run_goes_on_to_the_same_bits(run, model, tmp_path, monkeypatch):
-    class Killing(data.BucketBatches):
-        def __next__(self):
-            if self.cursor == {"epoch": 1, "batch": 1}:
-                os.kill(os.getpid(), signal.SIGTERM)
-            return super().__next__()
+class Killing(data.BucketBatches):
+    """Batches whose run is told to end at the second of the second epoch."""
 
+    def __next__(self):
+        if self.cursor == {"epoch": 1, "batch": 1}:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return super().__next__()
+
+
+def test_an_interrupted_run_goes_on_to_the_same_bits(run, model, tmp_path, monkeypatch):
     config = dataclasses.replace(model.config, out=tmp_path / "run", resume=False)
     with monkeypatch.context() as patch:
         patch.setattr(data, "BucketBatches", Killing)
@@ -149,6 +152,41 @@ def test_an_interrupted_run_goes_on_to_the_same_bits(run, model, tmp_path, monke
     assert {name: report[name] for name in same} == {name: before[name] for name in same}
     for name in ("errors.tsv", "alignments.png"):
         assert (tmp_path / "run" / name).read_bytes() == (run.directory / name).read_bytes()
+
+
+def test_several_networks_are_trained_and_go_on_and_translate_together(tmp_path, monkeypatch):
+    path = write(tmp_path / "a.tsv", tiny_tasks.spellings(32))
+    out = tmp_path / "run"
+    config = dataclasses.replace(SMALL, data=path, out=out, networks=2, epochs=2, max_norm=0.1)
+    with monkeypatch.context() as patch:
+        patch.setattr(data, "BucketBatches", Killing)
+        assert translation.train(config)["outcome"] == "interrupted"
+    report = translation.train(dataclasses.replace(config, resume=True))
+    assert report["training"]["outcome"] == "finished"
+    # The mean of their losses has a gradient that is smaller than theirs by the root of 2.
+    norms = read(out / "history.json")["steps"]["clipped_norm"]
+    assert max(norms) == pytest.approx(0.1 / math.sqrt(2))
+    model = translation.load(out)
+    assert model.config.networks == len(model.params) == 2
+    assert report["parameters"] == sum(leaf.size for leaf in jax.tree.leaves(model.params))
+    assert translation.evaluate(out).items() >= report["valid"].items()
+    valid = with_held_out(translation.read_parts(path), model.config).valid
+    source, to = write(tmp_path / "b.tsv", valid), tmp_path / "found.tsv"
+    assert translation.predict(out, source=source, to=to) == len(valid)
+    found = [line.split("\t")[1] for line in to.read_text().splitlines()[1:]]
+    assert found == best_of(model, [row.source for row in valid])
+
+
+def test_a_run_older_than_several_networks_has_one_and_goes_on(copy, model):
+    page = read(copy / "config.json")
+    del page["settings"]["networks"]
+    (copy / "config.json").write_text(json.dumps(page))
+    old = translation.load(copy)
+    tiny.assert_same_bits(old.params, model.params)
+    assert old.config.networks == 1
+    before = read(copy / "report.json")
+    report = translation.train(Config(out=copy, resume=True))  # which has come to its end
+    assert {name: report[name] for name in ("valid", "parameters")}.items() <= before.items()
 
 
 def test_data_that_changed_are_refused(run, copy, tmp_path):
@@ -171,6 +209,7 @@ def test_data_that_changed_are_refused(run, copy, tmp_path):
 def test_what_cannot_be_trained_leaves_no_directory(run, tmp_path):
     for changes, problem in (
         ({"epochs": 0}, "`epochs` must be at least 1"),
+        ({"networks": 0}, "`networks` must be at least 1, but it is 0"),
         ({"sampling": 2.0}, r"`sampling` must be in \[0, 1\]"),
         ({"full": True}, "there are no larger settings"),
         ({"dropout": 1.0}, "dropout"),

@@ -5,7 +5,15 @@ import dataclasses
 import pytest
 
 from jaxseq._checks import InputError
-from jaxseq.recipes._translation_config import BUNDLED, FULL, GENERAL, Config, check, resolved
+from jaxseq.recipes._translation_config import (
+    BUNDLED,
+    FULL,
+    GENERAL,
+    Config,
+    as_begun,
+    check,
+    resolved,
+)
 from jaxseq.recipes._translation_data import BUNDLED as CORPORA
 
 FIELDS = {field.name for field in dataclasses.fields(Config)}
@@ -37,6 +45,14 @@ def test_the_larger_settings_are_other_ones():
     for data in FULL:
         small, large = (resolved(Config(data=data, full=full)) for full in (False, True))
         assert dataclasses.replace(large, full=False) != small
+
+
+def test_a_run_that_says_nothing_of_networks_has_one():
+    for data in FULL:
+        old = Config(data=data, full=True)
+        assert resolved(as_begun(old)).networks == 1 < resolved(old).networks
+    three = Config(networks=3)
+    assert as_begun(three) == three
 
 
 @pytest.mark.parametrize(

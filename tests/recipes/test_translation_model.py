@@ -90,6 +90,34 @@ def test_smoothing_and_sampling_are_of_training_alone(model, one_shape):
     assert a != b
 
 
+def test_each_network_learns_by_itself(one_shape):
+    config = dataclasses.replace(SMALL, networks=2, dropout=0.5)
+    model = built_for(config, ROWS)
+    packed = encoded_pairs(model, ROWS)
+    loss, batch = make_loss(model, packed.sources), batch_of(packed.arrays)
+    slope = jax.jit(
+        jax.value_and_grad(lambda params, key: loss(params, (), batch, key)[0], has_aux=True)
+    )
+    key = jax.random.key(3)
+    (total, count), both = slope(model.params, key)
+    assert len(model.params) == 2 and float(count) == 5 + 6 + 5
+    # The second has weights and dropout of its own.
+    alone = [slope(model.params[0], key), slope(model.params[1], jax.random.fold_in(key, 1))]
+    totals = [float(one[0][0]) for one in alone]
+    assert float(total) == pytest.approx(np.mean(totals), rel=1e-5) and np.ptp(totals) > 0.01
+    for (_, one), half in zip(alone, both, strict=True):
+        for leaf, other in zip(jax.tree.leaves(one), jax.tree.leaves(half), strict=True):
+            np.testing.assert_allclose(leaf / 2, other, atol=1e-5)
+
+
+def test_the_first_of_several_networks_is_the_single_one(model):
+    several = built_for(dataclasses.replace(SMALL, networks=3), ROWS)
+    tiny.assert_same_bits(several.params[0], model.params)
+    assert several.functions == model.functions
+    weights = [one["decoder"]["projection"] for one in several.params]
+    assert len(weights) == 3 and np.ptp(weights, axis=0).min() > 0
+
+
 def test_a_model_comes_back_from_its_page(tmp_path_factory):
     run = tiny_tasks.translator(tmp_path_factory.getbasetemp())
     model = translation.load(run.directory)
@@ -104,6 +132,7 @@ def test_a_damaged_page_is_an_error(tmp_path, tmp_path_factory):
     run = tiny_tasks.translator(tmp_path_factory.getbasetemp())
     page = json.loads((run.directory / "config.json").read_text())
     for name, value in (
+        ("settings", page["settings"] | {"networks": 0}),
         ("placeholders", "many"),
         ("growth", None),
         ("source_symbols", 7),

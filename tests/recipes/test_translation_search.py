@@ -4,7 +4,6 @@ import dataclasses
 import math
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -13,7 +12,7 @@ from jaxseq.data import Pair
 from jaxseq.recipes._nearest_translation import neighbours
 from jaxseq.recipes._translation_config import Config, resolved
 from jaxseq.recipes._translation_consensus import expected
-from jaxseq.recipes._translation_model import built_for, memory_of
+from jaxseq.recipes._translation_model import built_for, memory_of, networks_of
 from jaxseq.recipes._translation_search import align, translate, translate_best
 from jaxseq.recipes._translation_units import split
 
@@ -29,11 +28,21 @@ def model():
     return made._replace(params=jax.tree.map(lambda leaf: 3 * leaf, made.params))
 
 
+@pytest.fixture(scope="module")
+def pair():
+    """Two networks that differ."""
+    made = built_for(dataclasses.replace(CONFIG, networks=2), ROWS)
+    return made._replace(params=jax.tree.map(lambda leaf: 3 * leaf, made.params))
+
+
 def favouring(model, number, amount=30.0):
     """The model with a symbol that is always the likeliest."""
-    params = {**model.params, "decoder": {**model.params["decoder"]}}
-    params["decoder"]["bias"] = params["decoder"]["bias"].at[number].add(amount)
-    return model._replace(params=params)
+
+    def favour(path, leaf):
+        bias = [part.key for part in path[-2:]] == ["decoder", "bias"]
+        return leaf.at[number].add(amount) if bias else leaf
+
+    return model._replace(params=jax.tree_util.tree_map_with_path(favour, model.params))
 
 
 def log_probs_of(model, source, found):
@@ -49,8 +58,13 @@ def log_probs_of(model, source, found):
     for row, text in zip(shown, numbers, strict=True):
         row[1 : 1 + len(text)] = text
     lengths = np.full(len(found), len(symbols))
-    logits = jax.jit(model.functions.logits)(model.params, coded, shown, source_lengths=lengths)
-    steps = np.asarray(jax.nn.log_softmax(jnp.where(banned[None, None], -jnp.inf, logits)))
+    read = jax.jit(model.functions.logits)
+    networks = networks_of(model.params)
+    logits = [read(one, coded, shown, source_lengths=lengths) for one in networks]
+    powers = np.exp(np.array(logits, np.float64))
+    shares = (powers / powers.sum(-1, keepdims=True)).mean(0) * ~banned
+    with np.errstate(divide="ignore"):
+        steps = np.log(shares / shares.sum(-1, keepdims=True))
     for text, row in zip(numbers, steps, strict=True):
         before = sum(row[t, n] for t, n in enumerate(text))
         yield len(text), before, before + row[len(text), 0]
@@ -59,8 +73,9 @@ def log_probs_of(model, source, found):
 STEPS = 40
 
 
-def test_what_is_found_has_the_probability_that_the_model_gives(model):
-    model = favouring(model, 0, 2.0)  # so that some of them end
+@pytest.mark.parametrize("networks", [1, 2])
+def test_what_is_found_has_the_probability_that_the_model_gives(networks, model, pair):
+    model = favouring((model, pair)[networks - 1], 0, 2.0)  # so that some of them end
     ended = 0
     for source, best in zip(SOURCES, translate(model, SOURCES, beam=3), strict=True):
         assert len(best) == 3 and len({one.text for one in best}) == 3
@@ -71,6 +86,16 @@ def test_what_is_found_has_the_probability_that_the_model_gives(model):
             assert one.log_prob == pytest.approx(whole if length < 10 else cut, abs=1e-3)
             assert one.certainty == pytest.approx(math.exp(one.log_prob / (length + 1)))
     assert ended >= 6
+
+
+def test_a_network_and_itself_find_what_it_finds_alone(model):
+    short = favouring(model, 0, 2.0)
+    alone = translate(short, SOURCES, beam=3)
+    twice = translate(short._replace(params=(short.params, short.params)), SOURCES, beam=3)
+    for best, same in zip(alone, twice, strict=True):
+        assert [one.text for one in same] == [one.text for one in best]
+        for place in range(1, 4):  # log-probability, score and certainty
+            assert [one[place] for one in same] == pytest.approx([one[place] for one in best])
 
 
 def test_a_source_alone_is_translated_as_among_others(model):
@@ -179,3 +204,12 @@ def test_alignments_are_those_of_what_is_found(model):
         assert "".join(target[:-1]) == translate_best(short, [source])[0]
         assert weights.shape == (len(target), len(symbols))
         np.testing.assert_allclose(weights.sum(-1), 1, atol=1e-5)
+
+
+def test_alignments_of_several_networks_are_their_mean(pair):
+    ((source, target, weights),) = align(pair, ["ba"])
+    numbers = pair.target.encode(target[:-1], [])[None]
+    coded, begun = pair.source.encode(source, [])[None], np.pad(numbers, ((0, 0), (1, 0)))
+    each = [pair.functions.alignments(one, coded, begun)[0] for one in pair.params]
+    assert np.ptp(each, axis=0).max() > 0.01
+    np.testing.assert_allclose(weights, (each[0] + each[1]) / 2, atol=1e-6)
