@@ -1,4 +1,4 @@
-"""The sum alone, scaled once in four steps, is the sum in logarithms."""
+"""The sum alone, scaled at each step or once in four, is the sum in logarithms."""
 
 import jax
 import jax.numpy as jnp
@@ -7,26 +7,35 @@ import numpy as np
 import pytest
 
 from jaxseq.structured import hmm
-from jaxseq.structured._groups import GROUP, even, log_total
+from jaxseq.structured._groups import GROUP, STATES_FIRST, even, log_total
 from jaxseq.structured._messages import Chain
 from jaxseq.structured._partition import exact_log_partition
 
 both = jax.jit(lambda chain: (log_total(chain), exact_log_partition(chain)))
 
 
-def chain(steps, form="one", dtype=np.float64, scale=1.0):
+def chain(steps, form="one", dtype=np.float64, scale=1.0, states=4):
     rng = np.random.default_rng(steps)
     shape = {"one": (), "a row": (3,), "a step": (steps - 1, 3)}[form]
-    transition = jnp.array(rng.normal(size=(*shape, 4, 4)), dtype)
-    emission = jnp.array(scale * rng.normal(size=(steps, 3, 4)), dtype)
+    transition = jnp.array(rng.normal(size=(*shape, states, states)), dtype)
+    emission = jnp.array(scale * rng.normal(size=(steps, 3, states)), dtype)
     lengths = np.array([steps, max(steps // 2, 1), 1])
     return Chain(transition, emission, jnp.array(np.arange(steps)[:, None] < lengths))
 
 
-@pytest.mark.parametrize("form", ["one", "a row", "a step"])
+@pytest.mark.parametrize(
+    ("form", "states"),
+    [
+        ("one", 4),
+        ("one", STATES_FIRST[0]),
+        ("one", STATES_FIRST[-1] + 1),
+        ("a row", 4),
+        ("a step", 4),
+    ],
+)
 @pytest.mark.parametrize("steps", [1, GROUP, GROUP + 1, 2 * GROUP + 3])
-def test_groups_of_steps_are_steps(steps, form, x64):
-    given = chain(steps, form)
+def test_steps_and_groups_of_them_are_the_sum_in_logarithms(steps, form, states, x64):
+    given = chain(steps, form, states=states)
     for rows in (given, given._replace(valid=None)):
         np.testing.assert_allclose(*both(rows), rtol=1e-12)
 
