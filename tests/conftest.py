@@ -8,12 +8,18 @@ Where the CPU kernels are installed they are left alone too, but by tests/sequen
 what runs on which loop would otherwise depend on the machine.
 """
 
+import functools
 import os
 from pathlib import Path
 
 import jaxlib.version
 
-FLAGS = ["--xla_backend_optimization_level=0", "--xla_llvm_disable_expensive_passes=true"]
+FLAGS = [
+    "--xla_backend_optimization_level=0",
+    "--xla_llvm_disable_expensive_passes=true",
+    # A program of a few lines is one piece: a sixth of the compile time, and half of its maps.
+    "--xla_cpu_parallel_codegen_split_count=1",
+]
 if jaxlib.version.__version_info__ < (0, 11):
     # A quarter of the compile time; later versions do not know the flag, and abort.
     FLAGS.append("--xla_cpu_use_fusion_emitters=false")
@@ -23,13 +29,21 @@ os.environ["JAXSEQ_NATIVE"] = "0"
 import jax  # noqa: E402  the flags are read when the first device is
 import jaxtyping  # noqa: E402
 import pytest  # noqa: E402
+from jax._src.interpreters import mlir  # noqa: E402
 
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
+jax.config.update("jax_traceback_in_locations_limit", 0)  # no file and line in what is compiled
+
+
+if hasattr(mlir, "make_ir_context"):
+    # JAX has no name for it: it makes a context, of ten dialects, for every program that it lowers.
+    # One for all is half the time of lowering; a module of tests begins with a new one.
+    mlir.make_ir_context = functools.cache(mlir.make_ir_context)
 
 
 MAPS = Path("/proc/self/maps")
-MOST_MAPS = 20_000
+MOST_MAPS = 40_000
 """Linux gives a process 65530 of them by default, and XLA crashes where it gets no more."""
 
 
@@ -37,6 +51,8 @@ MOST_MAPS = 20_000
 def few_programs():
     """Lets compiled programs, which are maps of memory, go before they are too many."""
     yield
+    if hasattr(mlir, "make_ir_context"):
+        mlir.make_ir_context.cache_clear()
     if MAPS.exists() and MAPS.read_bytes().count(b"\n") > MOST_MAPS:
         jax.clear_caches()
 

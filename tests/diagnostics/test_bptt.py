@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from examples import example
 
 import jaxseq
 from jaxseq import diagnostics
@@ -19,8 +20,7 @@ CELLS = {
 
 
 def arguments(cell):
-    params = jax.tree.map(lambda x: x + 0.1, cell.init(jax.random.key(0), jnp.float64))
-    return params, jax.random.normal(jax.random.key(1), (3, 5, 2), jnp.float64)
+    return example(cell, batch_shape=(3,), steps=5, dtype=np.float64)[:2]
 
 
 def loss(carry, ys):
@@ -33,8 +33,8 @@ def test_the_terms_add_up_to_the_gradient(name):
     params, xs = arguments(cell)
     resets = jnp.zeros((3, 5), bool).at[0, 3].set(True)
     options = {"lengths": LENGTHS, "resets": resets}
-    terms = diagnostics.bptt_terms(cell, params, xs, loss, **options)
-    whole = jax.grad(lambda p: loss(*jaxseq.scan(cell, p, xs, **options)))(params)
+    terms = jax.jit(lambda p: diagnostics.bptt_terms(cell, p, xs, loss, **options))(params)
+    whole = jax.jit(jax.grad(lambda p: loss(*jaxseq.scan(cell, p, xs, **options))))(params)
     for term, expected in zip(jax.tree.leaves(terms), jax.tree.leaves(whole), strict=True):
         assert term.shape == (5, *expected.shape)
         np.testing.assert_allclose(term.sum(0), expected, atol=1e-10)

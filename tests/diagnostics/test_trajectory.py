@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from examples import example
 from jax.flatten_util import ravel_pytree
 
 import jaxseq
@@ -16,23 +17,25 @@ CELLS = {"elman": jaxseq.elman(2, 3), "lstm": jaxseq.lstm(2, 3), "gru": jaxseq.g
 
 
 def arguments(cell):
-    params = jax.tree.map(lambda x: x + 0.1, cell.init(jax.random.key(0), jnp.float64))
-    return params, jax.random.normal(jax.random.key(1), (3, 6, 2), jnp.float64)
+    return example(cell, batch_shape=(3,), steps=6, dtype=np.float64)[:2]
 
 
 def matrices(cell, params, xs, length):
     """The Jacobian of each step of one row, written out, and the states."""
     carry, found, after = cell.carry(params), [], []
-    for x in xs[:length]:
-        flat, unravel = ravel_pytree(carry)
-        jacobian = jax.jacobian(
-            lambda flat, x=x, unravel=unravel: ravel_pytree(cell.step(params, unravel(flat), x)[0])[
-                0
-            ]
-        )(flat)
+    flat, unravel = ravel_pytree(carry)
+
+    @jax.jit
+    def step(flat, x):
+        def next_state(flat):
+            return ravel_pytree(cell.step(params, unravel(flat), x)[0])[0]
+
+        return jax.jacobian(next_state)(flat), next_state(flat)
+
+    for x in np.asarray(xs)[:length]:
+        jacobian, flat = step(flat, x)
         found.append(np.asarray(jacobian))
-        carry = cell.step(params, carry, x)[0]
-        after.append(carry)
+        after.append(unravel(flat))
     return found, after
 
 

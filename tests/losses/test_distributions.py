@@ -40,7 +40,7 @@ def test_lengths_and_masks_agree_and_pads_never_matter(name):
     mask = np.arange(SHAPE[1]) < LENGTHS[:, None]
     inside = [np.where(mask if a.ndim == 2 else mask[..., None], a, np.nan) for a in forecast]
     targets = np.where(mask, TARGETS, np.nan)
-    whole = loss(*[a[:1, :3] for a in forecast], TARGETS[:1, :3], *more)
+    whole = jax.jit(loss)(*[a[:1, :3] for a in forecast], TARGETS[:1, :3], *more)
     for told in ({"lengths": LENGTHS}, {"mask": mask}):
         found = loss(*inside, targets, *more, **told)
         np.testing.assert_allclose(found.total, whole.total, rtol=1e-5)

@@ -50,21 +50,23 @@ def test_the_loss_counts_what_is_forecast_after_the_first_half(model, encoded):
     windows = data.series_windows(encoded[:20], window=6, horizon=2)[:3].copy()
     windows[0, 5, 2] = 0  # a value of the first column that was not there
     batch = data.BucketBatch(windows, np.array([8, 8, 0], np.int32), np.array([0, 1, -1]))
-    loss, carry = make_loss(model)(model.params, (), batch, None)
+    loss, carry = jax.jit(make_loss(model))(model.params, (), batch, None)
     # Two rows, three steps, two horizons, two columns, two members; the gap is a target twice.
     assert carry == () and loss.count == 2 * (2 * 3 * 2 * 2 - 2)
     sizes = sizes_of(model.config, model.scaling)
     read, values, there, given = parts_of(sizes, 6, jnp.asarray(windows))
-    total = 0.0
+    values, there, total = np.asarray(values), np.asarray(there), 0.0
+    call = jax.jit(lambda params: model.functions.call(params, read, **given))
+    score = jax.jit(lambda one, value, kept: one.loss(value, mask=kept).total)
     for member in range(2):
-        params = jax.tree.map(lambda leaf, m=member: leaf[m], model.params)
-        found = model.functions.call(params, read, **given)
+        params = jax.tree.map(lambda leaf, m=member: np.asarray(leaf)[m], model.params)
+        found = jax.tree.map(np.asarray, call(params))
         for row in range(2):
             for t in range(3, 6):
                 for h in range(2):
                     kept = there[row, t + 1 + h][None]
                     one = jax.tree.map(lambda a, at=(row, t, h): a[at][None], found)
-                    total += float(one.loss(values[row, t + 1 + h][None], mask=kept).total)
+                    total += float(score(one, values[row, t + 1 + h][None], kept))
     np.testing.assert_allclose(loss.total, total, rtol=1e-4)
 
 

@@ -48,9 +48,9 @@ def test_the_loss_is_that_of_ctc_in_nats_a_label(model):
     sums, carry = jax.jit(lambda params: loss(params, (), batch, None))(model.params)
     expected = 0.0
     for row in (0, 1):  # row 2 has three labels with blanks between, and four frames
-        log_probs = model.apply(model.params, values[row, : lengths[row]]).log_probs
+        log_probs = jax.jit(model.apply)(model.params, values[row, : lengths[row]]).log_probs
         labels = np.array(model.encode(TEXTS[row]), np.int32)
-        expected += float(ctc.loss(log_probs, labels).nats)
+        expected += float(jax.jit(ctc.loss)(log_probs, labels).nats)
     np.testing.assert_allclose(sums.total, expected, rtol=1e-5)
     assert float(sums.count) == 3 and carry == ()
 

@@ -66,6 +66,17 @@ def copy(run, tmp_path):
     return shutil.copytree(run.directory, tmp_path / "copy")
 
 
+def log_likelihood(model):
+    """The function of ``(values, tags, lengths)``, of one row, in one program."""
+
+    @jax.jit
+    def function(values, tags, lengths):
+        found = emissions_of(model.functions, model.config, model.params, values, lengths)
+        return model.functions.log_likelihood(model.params, found, tags, lengths=lengths)[0]
+
+    return function
+
+
 def words_of(rows):
     return [[token.token for token in row] for row in rows]
 
@@ -134,13 +145,9 @@ def test_tags_do_not_depend_on_what_stands_beside(model):
 def test_the_labels_are_those_of_the_best_path(model):
     values = jnp.asarray(model.encode(ROWS[:1])[0])[None]
     lengths = jnp.array([3], jnp.int32)
-    found = emissions_of(model.functions, model.config, model.params, values, lengths)
+    score = log_likelihood(model)
     scores = {
-        path: float(
-            model.functions.log_likelihood(
-                model.params, found, jnp.array([path], jnp.int32), lengths=lengths
-            )[0]
-        )
+        path: float(score(values, np.array([path], np.int32), lengths))
         for path in itertools.product(range(3), repeat=3)
     }
     best = max(scores, key=scores.__getitem__)
@@ -169,15 +176,11 @@ def test_sequences_without_words_have_no_labels(model):
 
 
 def test_the_loss_is_the_negative_log_likelihood_of_the_real_tokens(model):
-    loss, expected = jax.jit(make_loss(model)), 0.0
+    loss, score, expected = jax.jit(make_loss(model)), log_likelihood(model), 0.0
     for row in ROWS:
         values = jnp.asarray(model.encode([row])[0])[None]
         lengths = jnp.array([len(row)], jnp.int32)
-        found = emissions_of(model.functions, model.config, model.params, values, lengths)
-        tags = values[..., TAG]
-        expected -= float(
-            model.functions.log_likelihood(model.params, found, tags, lengths=lengths)[0]
-        )
+        expected -= float(score(values, values[..., TAG], lengths))
     sums, carry = [], "carry"
     for batch in batches_of(model.encode(ROWS), rows=2, buckets=BUCKETS):
         found, carry = loss(model.params, (), batch, None)
