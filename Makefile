@@ -26,7 +26,10 @@ export CXX
 export JAX_COMPILATION_CACHE_DIR ?= $(CURDIR)/.cache/jax
 export JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS ?= 0
 
-# Test processes; WORKERS=0 runs the tests in this one.
+# pip leaves compiling Python to the first import (above), so what that compiles must be kept.
+unexport PYTHONDONTWRITEBYTECODE
+
+# Test processes; WORKERS=0 runs the tests in this one. A file stays in one of them, with its fixtures.
 WORKERS ?= 2
 export WORKERS
 
@@ -100,10 +103,10 @@ demo-full: $(RUN) ## the same with a larger model and more time; goes on where i
 # ------------------------------------------------------------------------------------ the checks
 
 test: $(DEV) $(NATIVE) ## the tests, without the slow ones
-	$(PY) -m pytest -n $(WORKERS)
+	$(PY) -m pytest -n $(WORKERS) --dist loadfile
 
 test-all: $(DEV) $(NATIVE) ## all tests
-	$(PY) -m pytest -n $(WORKERS) -m ""
+	$(PY) -m pytest -n $(WORKERS) --dist loadfile -m ""
 
 test-matrix: ## the tests on every other Python that is found
 	sh tools/test_matrix.sh

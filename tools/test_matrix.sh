@@ -37,7 +37,7 @@ for version in ${MATRIX:-3.11 3.12 3.13}; do
   fi
   echo "== Python $version: $("$venv/bin/python" -c \
     'import flax, jax; print(f"jax {jax.__version__}, flax {flax.__version__}")')"
-  "$venv/bin/python" -m pytest -n "${WORKERS:-2}"
+  "$venv/bin/python" -m pytest -n "${WORKERS:-2}" --dist loadfile
   ran=$((ran + 1))
 done
 
