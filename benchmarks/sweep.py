@@ -23,7 +23,7 @@ from rich.console import Console
 import jaxseq
 from jaxseq.sequence import _schedule
 
-WINDOWS = (None, 8, 16, 32)
+WINDOWS = (None, 8, 16, 32, 64)
 BATCHES = (1, 4, 16, 64)
 STEPS = (64, 512)
 HIDDEN = (64, 128, 256, 512)
