@@ -43,7 +43,7 @@ if hasattr(mlir, "make_ir_context"):
 
 
 MAPS = Path("/proc/self/maps")
-MOST_MAPS = 40_000
+MOST_MAPS = 20_000
 """Linux gives a process 65530 of them by default, and XLA crashes where it gets no more."""
 
 

@@ -100,8 +100,8 @@ def bidirectional(
     carry = Directions(None, None) if carry is None else carry
     options = {"backend": backend, "remat": remat, "unroll": unroll}
     rows = math.prod(jnp.shape(xs)[:-2])
-    few = rows <= HOIST_UP_TO or jax.default_backend() != "cpu"
-    merged = few and backend != "reference" and not tapped()
+    pays = rows <= HOIST_UP_TO or jax.default_backend() != "cpu"
+    merged = pays and backend != "reference" and not tapped()
     if merged and not _by_kernel(cell, params, xs, backend, remat):
         return _in_one_loop(cell, params, xs, carry, lengths, resets, **options)
     carries, outputs = [], []

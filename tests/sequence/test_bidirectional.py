@@ -57,7 +57,7 @@ def test_a_few_rows_in_one_loop_are_two_scans(options, x64):
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-12), one, two)
 
 
-def test_a_few_rows_run_in_one_loop_and_many_in_two():
+def test_a_few_rows_run_in_one_loop_and_many_in_two_but_on_an_accelerator(monkeypatch):
     def loops(batch):
         xs = jnp.zeros((batch, 5, 2))
         return str(jax.make_jaxpr(lambda xs: jaxseq.bidirectional(CELL, PARAMS, xs))(xs)).count(
@@ -65,6 +65,34 @@ def test_a_few_rows_run_in_one_loop_and_many_in_two():
         )
 
     assert loops(1) == 1 and loops(3) == 2
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    assert loops(4) == 1
+
+
+@pytest.mark.parametrize("name", ["gru", "lstm"])
+def test_what_is_laid_out_for_an_accelerator_is_the_specification(name, x64, monkeypatch):
+    """Eleven steps, so that iterations of eight leave a rest. It runs here all the same."""
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    cell = getattr(jaxseq, name)(2, 3)
+    forward, xs, before = example(cell, batch_shape=(3,), steps=11, seed=0, dtype=np.float64)
+    backward, _, after = example(cell, batch_shape=(3,), steps=11, seed=1, dtype=np.float64)
+    lengths = jnp.array([11, 0, 9])
+    resets = jnp.zeros((3, 11), bool).at[0, 3].set(True)
+    bad = jnp.where(jnp.arange(11)[None, :, None] < lengths[:, None, None], xs, jnp.nan)
+    point = Directions(forward, backward), bad, Directions(before, after)
+
+    def loss(point, backend):
+        params, xs, carry = point
+        options = {"carry": carry, "lengths": lengths, "resets": resets, "backend": backend}
+        result = jaxseq.bidirectional(cell, params, xs, **options)
+        return sum(jnp.sum(jnp.sin(leaf)) for leaf in jax.tree.leaves(result)), result
+
+    one, two = (
+        jax.jit(jax.value_and_grad(lambda point, b=b: loss(point, b), has_aux=True))(point)
+        for b in ("auto", "reference")
+    )
+    assert jaxseq.plan(cell, forward, xs).layers[0].schedules.train.hoist
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-12), one, two)
 
 
 def test_without_a_carry_both_directions_begin_at_zero():

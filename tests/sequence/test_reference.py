@@ -78,6 +78,7 @@ def test_memory_grows_with_the_root_of_time_beside_one_copy_of_the_inputs(backen
     short, long = 32**2, 256**2
     step_bytes = 2 * 2 * 4  # of the copy of xs that has time in front
     kept = [temporary_bytes(steps, "sqrt", backend) - steps * step_bytes for steps in (short, long)]
-    assert kept[0] < 30_000  # 22 thousand on a CPU, 29 on a GPU
+    scratch = 0 if jax.default_backend() == "cpu" else 5_000  # a GPU's products take some
+    assert kept[0] < 25_000 + scratch
     assert kept[1] < 8 * kept[0], "T grew by 64, memory by more than its root"
     assert kept[1] < temporary_bytes(long, None, backend) / 50

@@ -46,10 +46,9 @@ LONG = {
     "remat_and_unroll_change_no_value": {"gru", "zoneout"},
     "a_wide_window_truncates_nothing": {"elman", "dropout"},
 }
-# What these ask of a cell, others of the table ask of the same step or the same wrapper. The quick
-# run has the cheap checks for them.
-ALIKE = {"elman relu", "gru, reset before", "dropout of the inputs alone", "min lstm"}
-ALIKE |= {"stack with zoneout and dropout"}
+# These are a cell, or wrappers, that the table has beside them with another setting. The quick run
+# has the cheap checks for them.
+ALIKE = {"elman relu", "dropout of the inputs alone", "stack with zoneout and dropout"}
 CHEAP = {"carry_keeps_its_type", "maps_compose_to_the_step", "no_steps_leave_the_carry"}
 CHEAP |= {"reverse_is_flip_scan_flip", "gradients_are_derivatives"}
 BY_NAME = {check.__name__: check for check in testing.CHECKS}
@@ -129,7 +128,7 @@ def _drifting_carry(params, batch_shape=(), *, key=None):
     return {"cell": inner, "key": jnp.full((*batch_shape, 2), 2**31, jnp.uint32)}
 
 
-@pytest.mark.parametrize(
+broken_cells = pytest.mark.parametrize(
     ("cell", "failing"),
     [
         (_broken(output_size=4), "carry_keeps_its_type"),
@@ -153,8 +152,18 @@ def _drifting_carry(params, batch_shape=(), *, key=None):
         "drifting key",
     ],
 )
+
+
+@broken_cells
 def test_a_broken_cell_is_caught_by_name(cell, failing, x64, monkeypatch):
-    monkeypatch.setattr(_contract, "CHECKS", (BY_NAME[failing],))  # those before it find nothing
+    monkeypatch.setattr(_contract, "CHECKS", (BY_NAME[failing],))
+    with pytest.raises(AssertionError, match=failing):
+        testing.check_cell(cell, backend="reference")
+
+
+@pytest.mark.slow  # the checks before the one that is to fail take most of the time
+@broken_cells
+def test_of_all_checks_no_other_catches_a_broken_cell_first(cell, failing, x64):
     with pytest.raises(AssertionError, match=failing):
         testing.check_cell(cell, backend="reference")
 
@@ -171,16 +180,25 @@ def test_all_checks_are_run_until_one_fails(monkeypatch):
     assert seen == [0, 1, 2]
 
 
+def _half_reset(params, carry):
+    return jax.tree.map(lambda h: jnp.full_like(h, 0.5), carry)
+
+
+def test_a_reset_to_other_values_is_no_fault_of_resets(x64):
+    BY_NAME["resets_are_separate_sequences"](_broken(reset=_half_reset), "reference")
+
+
+@pytest.mark.slow
 def test_a_reset_to_other_values_is_no_fault(x64):
-    def reset(params, carry):
-        return jax.tree.map(lambda h: jnp.full_like(h, 0.5), carry)
-
-    BY_NAME["resets_are_separate_sequences"](_broken(reset=reset), "reference")
+    testing.check_cell(_broken(reset=_half_reset), backend="reference")
 
 
-def test_a_step_that_is_not_its_maps_is_caught_where_the_maps_run(x64):
-    with pytest.raises(AssertionError, match="differ"):
-        BY_NAME["maps_compose_to_the_step"](_broken(step=_stopped_step), "fused")
+@pytest.mark.parametrize("alone", [True, pytest.param(False, marks=pytest.mark.slow)])
+def test_a_step_that_is_not_its_maps_is_caught_where_the_maps_run(alone, x64, monkeypatch):
+    if alone:
+        monkeypatch.setattr(_contract, "CHECKS", (BY_NAME["maps_compose_to_the_step"],))
+    with pytest.raises(AssertionError, match="maps_compose_to_the_step"):
+        testing.check_cell(_broken(step=_stopped_step), backend="fused")
 
 
 def _clock_step(params, carry, x):
