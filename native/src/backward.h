@@ -6,8 +6,9 @@
 
 namespace jaxseq::JAXSEQ_ISA {
 
-// The gradients of the weights are products over so many rows of steps at once.
-constexpr int64_t kWindowRows = 128;
+// The gradients of the weights are products over so many rows of steps at once: twice as many where
+// the sums do not fit a core's cache, so that they come and go half as often.
+inline int64_t window_rows(int64_t bytes_of_sums) { return bytes_of_sums > (2 << 20) ? 256 : 128; }
 
 // What the products of the backward pass read: w_hh for the cotangent of the state, w_ih for that of
 // the inputs, with rows in the maps' blocks.
@@ -157,8 +158,9 @@ class RowsBack {
                                  H = b_.sizes.H,
                                  P = b_.sizes.P;
     const int64_t R = rows_.count();
-    const int64_t window = std::max<int64_t>(1, std::min(T, kWindowRows / R));
     input_width_ = padded<S>(I), state_width_ = padded<S>(P);
+    const int64_t sums = gates(CELL) * width_ * (input_width_ + state_width_) * int64_t(sizeof(S));
+    const int64_t window = std::max<int64_t>(1, std::min(T, window_rows(sums) / R));
     const bool projected = b_.sizes.projected();
     ldz_ = apart<S>(map_blocks(CELL) * width_);
     Arena::Scope scope;

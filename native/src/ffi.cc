@@ -2,6 +2,7 @@
 #include <limits>
 #include <string>
 
+#include "pages.h"
 #include "threads.h"
 #include "xla/ffi/api/ffi.h"
 
@@ -71,6 +72,7 @@ const S* input(const ffi::AnyBuffer& buffer) {
 }
 template <class S>
 S* output(ffi::Result<ffi::AnyBuffer>& buffer) {
+  prefer_large_pages(buffer->untyped_data(), int64_t(buffer->size_bytes()));
   return reinterpret_cast<S*>(buffer->untyped_data());
 }
 
