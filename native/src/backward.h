@@ -58,13 +58,13 @@ PackedBack<S> pack_backward(const Backward<S>& b, int64_t width, Arena::Scope& s
   threads.run(states + inputs + projections, [&](int64_t n) {
     if (n >= states + inputs) {
       const Panel<S>& panel = packed.projection[n - states - inputs];
-      const Packing packing{1, P, P, H, H, 1};
+      const Packing packing{1, P, P, H};
       return pack_panel(b.w_hr, packing, panel.column, panel.vectors * V, const_cast<S*>(panel.h));
     }
     const bool of_state = n < states;
     const Panel<S>& panel = of_state ? packed.state[n] : packed.inputs[n - states];
     const int64_t columns = of_state ? P : I;
-    const Packing packing{G, H, width, columns, columns, 1};
+    const Packing packing{G, H, width, columns};
     pack_panel(of_state ? b.w_hh : b.w_ih, packing, panel.column, panel.vectors * V,
                const_cast<S*>(of_state ? panel.h : panel.x));
   });

@@ -6,27 +6,25 @@
 
 namespace jaxseq::JAXSEQ_ISA {
 
-// Rows of steps, from which on weights are laid out; and products worth a thread's waking.
-constexpr int64_t kFewSteps = 8, kWakes = 1 << 20;
+// Weights are laid out for more steps, or more rows of steps; and products worth a thread's waking.
+constexpr int64_t kFewSteps = 4, kFewStepRows = 16, kWakes = 1 << 21;
 
-// sums[n] = w[n] . x, for N rows at once.
-template <class S, int N>
-void dots(const S* const* w, const S* x, int64_t depth, S* sums) {
+// sums[n * R + r] += w[n] . x[r], lane by lane.
+template <class S, int N, int R>
+inline void add_dots(const S* const* w, const S* x, int64_t ldx, int64_t depth, Vec<S>* sums) {
   constexpr int64_t V = Vector<S>::size;
-  Vec<S> sum[N][2] = {};
+  const auto add = [&](const auto& read, int64_t k) {
+    Vec<S> right[R];
+    for (int r = 0; r < R; ++r) right[r] = read(x + r * ldx + k);
+    for (int n = 0; n < N; ++n) {
+      const Vec<S> left = read(w[n] + k);
+      for (int r = 0; r < R; ++r) sums[n * R + r] += left * right[r];
+    }
+  };
   int64_t k = 0;
-  for (; k + 2 * V <= depth; k += 2 * V)
-    for (int n = 0; n < N; ++n)
-      for (int v = 0; v < 2; ++v) sum[n][v] += load(w[n] + k + v * V) * load(x + k + v * V);
-  for (; k + V <= depth; k += V)
-    for (int n = 0; n < N; ++n) sum[n][0] += load(w[n] + k) * load(x + k);
-  for (int n = 0; n < N; ++n) {
-    const Vec<S> lanes = sum[n][0] + sum[n][1];
-    S total = 0;
-    for (int64_t lane = 0; lane < V; ++lane) total += lanes[lane];
-    for (int64_t rest = k; rest < depth; ++rest) total += w[n][rest] * x[rest];
-    sums[n] = total;
-  }
+  for (; k + V <= depth; k += V) add([](const S* from) { return load(from); }, k);
+  if (k == depth) return;
+  add([rest = depth - k](const S* from) { return load_some(from, rest); }, k);
 }
 
 template <class S, Cell CELL>
@@ -47,7 +45,8 @@ class FewSteps {
 
   void run(const Threads& threads) {
     const auto [T, B, I, H, P] = f_.sizes;
-    const int64_t parts = std::min(4 * threads.count(), 1 + gates(CELL) * H * (I + P) / kWakes);
+    // Of several parts for each thread, one that comes late takes few.
+    const int64_t parts = B * gates(CELL) * H * (I + P) < kWakes ? 1 : 4 * threads.count();
     for (int64_t n = 0; n < T; ++n) {
       reset(n);
       threads.run(parts, [&](int64_t part) { step(Share::of<S>(part, parts, width_), n); });
@@ -81,9 +80,10 @@ class FewSteps {
     const auto [T, B, I, H, P] = f_.sizes;
     const S *before = h_[step % 2], *xs = f_.xs + place(step) * I;
     const int64_t there = std::min(units.end, H);
-    for (int64_t u = units.begin; u < there; ++u)
-      for (int64_t b = 0; b < B; ++b)
-        map_unit(u, xs + b * I, before + b * state_width_, z_ + b * row_width_ + u);
+    constexpr int U = gates(CELL) == 1 ? 4 : 1;  // a gate alone leaves room for several units at once
+    int64_t u = units.begin;
+    for (; u + U <= there; u += U) map_all<U>(u, xs, before);
+    for (; u < there; ++u) map_all<1>(u, xs, before);
     const int64_t kept = kept_width(H);
     for (int64_t b = 0; b < B; ++b) {
       const int64_t at = place(step) + b;
@@ -101,38 +101,81 @@ class FewSteps {
     }
   }
 
-  // The values that the maps give one unit of a row.
-  void map_unit(int64_t u, const S* x, const S* h, S* z) const {
-    constexpr int G = int(gates(CELL));
-    const auto [T, B, I, H, P] = f_.sizes;
-    const S *w_ih[G], *w_hh[G];
-    for (int64_t g = 0; g < G; ++g)
-      w_ih[g] = f_.w_ih + (g * H + u) * I, w_hh[g] = f_.w_hh + (g * H + u) * P;
-    S of_x[G], of_h[G];
-    dots<S, G>(w_ih, x, I, of_x), dots<S, G>(w_hh, h, P, of_h);
-    for (int64_t g = 0; g < G; ++g) {
-      of_x[g] += f_.b_ih[g * H + u], of_h[g] += f_.b_hh[g * H + u];
-      const bool apart = CELL == Cell::kGru && g == 2;
-      z[g * width_] = apart ? of_x[g] : of_x[g] + of_h[g];
-      if (apart) z[(g + 1) * width_] = of_h[g];
+  // N sums, whose lanes are summed in the end, as many together as a vector has.
+  template <int N>
+  struct Sums {
+    static constexpr int64_t V = Vector<S>::size, kPadded = round_up(N, V);
+    Vec<S> lanes[kPadded] = {};
+    S totals[kPadded];
+    void total() {
+      for (int64_t n = 0; n < kPadded; n += V) store(totals + n, JAXSEQ_ISA::totals<S>(lanes + n));
+    }
+  };
+
+  // The values that the maps give U units, from u on, of R rows. What a GRU's candidate has of the
+  // input comes first, and what it has of the state last, so that each product's sums lie together.
+  template <int U, int R>
+  void map_units(int64_t u, const S* x, const S* h, S* z) const {
+    constexpr bool kApart = CELL == Cell::kGru;
+    constexpr int G = int(gates(CELL)), N = G * U;
+    const int64_t H = f_.sizes.H, I = f_.sizes.I, P = f_.sizes.P;
+    const auto row = [&](int n) { return n / U % G * H + u + n % U; };
+    const S *w_ih[N], *w_hh[N];
+    for (int n = 0; n < N; ++n)
+      w_ih[n] = f_.w_ih + row(kApart ? n + 2 : n) * I, w_hh[n] = f_.w_hh + row(n) * P;
+    Sums<(N + kApart) * R> sums;
+    add_dots<S, N, R>(w_ih, x, I, I, sums.lanes);
+    add_dots<S, N, R>(w_hh, h, state_width_, P, sums.lanes + kApart * R);
+    sums.total();
+    for (int n = 0; n < N + kApart; ++n) {
+      const S of_x = n < N ? f_.b_ih[row(kApart ? n + 2 : n)] : S(0);
+      const S of_h = n >= kApart ? f_.b_hh[row(n - kApart)] : S(0);
+      const int64_t block = !kApart ? n / U : n == 0 ? 2 : n == 3 ? 3 : n - 1;
+      for (int r = 0; r < R; ++r)
+        z[r * row_width_ + block * width_ + u + n % U] = sums.totals[n * R + r] + of_x + of_h;
+    }
+  }
+
+  // U units of all rows, some rows at once: the weights are near when the next rows need them.
+  template <int U>
+  void map_all(int64_t u, const S* x, const S* h) const {
+    S* z = z_;
+    const Split split(f_.sizes.B, 4);
+    for (int64_t n = 0; n < split.blocks; ++n) {
+      const int64_t rows = split.size(n);
+      switch (rows) {
+        case 1: map_units<U, 1>(u, x, h, z); break;
+        case 2: map_units<U, 2>(u, x, h, z); break;
+        case 3: map_units<U, 3>(u, x, h, z); break;
+        default: map_units<U, 4>(u, x, h, z);
+      }
+      x += rows * f_.sizes.I, h += rows * state_width_, z += rows * row_width_;
     }
   }
 
   void project(const Share& states, int64_t step) {
     const auto [T, B, I, H, P] = f_.sizes;
+    const int64_t begin = states.begin, end = begin + states.count(P);
     for (int64_t b = 0; b < B; ++b) {
       const int64_t at = place(step) + b;
-      const S* before = h_[step % 2] + b * state_width_;
+      const S *before = h_[step % 2] + b * state_width_, *full = full_ + b * width_;
       S* after = h_[(step + 1) % 2] + b * state_width_;
-      for (int64_t p = states.begin; p < std::min(states.end, P); ++p) {
-        const S* w = f_.w_hr + p * H;
-        if (!f_.valid || f_.valid[at])
-          dots<S, 1>(&w, full_ + b * width_, H, after + p);
-        else
-          after[p] = before[p];
-      }
-      std::copy_n(after + states.begin, states.count(P), f_.ys + at * P + states.begin);
+      int64_t p = begin;
+      if (f_.valid && !f_.valid[at]) p = std::copy(before + begin, before + end, after + begin) - after;
+      for (; p + 4 <= end; p += 4) project_units<4>(p, full, after);
+      for (; p < end; ++p) project_units<1>(p, full, after);
+      std::copy(after + begin, after + end, f_.ys + at * P + begin);
     }
+  }
+
+  template <int N>
+  void project_units(int64_t p, const S* full, S* out) const {
+    const S* w[N];
+    for (int n = 0; n < N; ++n) w[n] = f_.w_hr + (p + n) * f_.sizes.H;
+    Sums<N> sums;
+    add_dots<S, N, 1>(w, full, 0, f_.sizes.H, sums.lanes);
+    sums.total();
+    std::copy_n(sums.totals, N, out + p);
   }
 
   Arena::Scope scope_;

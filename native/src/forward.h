@@ -71,14 +71,12 @@ Packed<S> pack_forward(const Forward<S>& f, int64_t width, Arena::Scope& scope,
   threads.run(maps + rest, [&](int64_t n) {
     if (n >= maps) {
       const Panel<S>& panel = packed.projection[n - maps];
-      const Packing packing{1, H, H, P, 1, H};
-      return pack_panel(f.w_hr, packing, panel.column, panel.vectors * V, const_cast<S*>(panel.h));
+      return pack_transposed(f.w_hr, H, P, panel.column, panel.vectors * V, const_cast<S*>(panel.h));
     }
     const Panel<S>& panel = packed.panels[n];
     const int64_t block = panel.column / width, column = panel.column % width;
     const auto pack = [&](const S* w, int64_t inner, int64_t gate, const S* out) {
-      const Packing packing{1, inner, inner, H, 1, inner};
-      pack_panel(w + gate * H * inner, packing, column, panel.vectors * V, const_cast<S*>(out));
+      pack_transposed(w + gate * H * inner, inner, H, column, panel.vectors * V, const_cast<S*>(out));
     };
     if (panel.x) pack(f.w_ih, I, input_gate(f.cell, block), panel.x);
     if (panel.h) pack(f.w_hh, P, state_gate(f.cell, block), panel.h);

@@ -144,14 +144,10 @@ void row_by(const S* a, int64_t depth, const std::vector<Panel<S>>& panels, int6
   if (n == 3) row_by_panels<S, 3>(a, depth, b, to);
 }
 
-// Packs rows [0, depth) of a matrix b[k][n] = m[n * across + k * along] into panels, [depth][width]
-// each, zeros where n is `columns` or more, and where a row is beyond its gate's units.
-//
-// `gates` blocks of `units` rows each become blocks of `padded_units`.
+// Packs columns [column, column + width) of a matrix with `columns` of them into a panel, zeros where
+// it has none. Its rows are `gates` blocks of `units` each, which become blocks of `padded_units`.
 struct Packing {
-  int64_t gates, units, padded_units;  // of the inner dimension
-  int64_t columns;                     // of the other
-  int64_t along, across;               // steps in memory, of a row and of a column
+  int64_t gates, units, padded_units, columns;
 };
 
 template <class S>
@@ -159,19 +155,31 @@ void pack_panel(const S* m, const Packing& p, int64_t column, int64_t width, S* 
   const int64_t there = std::clamp<int64_t>(p.columns - column, 0, width);
   for (int64_t g = 0; g < p.gates; ++g) {
     for (int64_t u = 0; u < p.padded_units; ++u, out += width) {
-      if (u >= p.units) {
-        std::fill(out, out + width, S(0));
-        continue;
-      }
-      const S* from = m + (g * p.units + u) * p.along + column * p.across;
-      if (p.across == 1) {
-        std::copy(from, from + there, out);
-      } else {
-        for (int64_t n = 0; n < there; ++n) out[n] = from[n * p.across];
-      }
-      std::fill(out + there, out + width, S(0));
+      const int64_t here = u < p.units ? there : 0;
+      if (here) std::copy_n(m + (g * p.units + u) * p.columns + column, here, out);
+      std::fill(out + here, out + width, S(0));
     }
   }
+}
+
+// The same of the transpose of a matrix, whose rows are then `depth` long.
+template <class S>
+void pack_transposed(const S* m, int64_t depth, int64_t columns, int64_t column, int64_t width, S* out) {
+  constexpr int64_t V = Vector<S>::size;
+  const int64_t there = std::clamp<int64_t>(columns - column, 0, width);
+  const S* from = m + column * depth;
+  int64_t k = 0;
+  for (; k + V <= depth; k += V) {
+    for (int64_t first = 0; first < width; first += V) {
+      Vec<S> square[V];
+      for (int64_t n = 0; n < V; ++n)
+        square[n] = first + n < there ? load(from + (first + n) * depth + k) : Vec<S>{};
+      transpose<S>(square);
+      for (int64_t n = 0; n < V; ++n) store(out + (k + n) * width + first, square[n]);
+    }
+  }
+  for (; k < depth; ++k)
+    for (int64_t n = 0; n < width; ++n) out[k * width + n] = n < there ? from[n * depth + k] : S(0);
 }
 
 }  // namespace jaxseq::JAXSEQ_ISA

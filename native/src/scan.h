@@ -21,7 +21,7 @@ void with_cell(Cell cell, Visit visit) {
 template <class S>
 void forward(const Forward<S>& f, const Threads& threads) {
   if (f.sizes.B == 0) return;
-  if (f.sizes.T * f.sizes.B < kFewSteps)
+  if (f.sizes.T <= kFewSteps && f.sizes.T * f.sizes.B <= kFewStepRows)
     return with_cell(f.cell, [&](auto cell) { FewSteps<S, cell>(f).run(threads); });
   Arena::Scope scope;
   const int64_t width = padded<S>(f.sizes.H);

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <cstring>
 #include <limits>
+#include <utility>
 
 #ifndef JAXSEQ_VECTOR_BYTES
 #define JAXSEQ_VECTOR_BYTES 16
@@ -60,9 +61,58 @@ inline void store(S* p, Vec<S> v) {
   std::memcpy(p, &v, sizeof v);
 }
 
+// The first `n` lanes, and zeros.
+template <class S>
+inline Vec<S> load_some(const S* p, int64_t n) {
+  Vec<S> v = {};
+  std::memcpy(&v, p, size_t(n) * sizeof(S));
+  return v;
+}
+
 template <class S>
 inline Vec<S> all(S value) {
   return value - Vec<S>{};
+}
+
+// Of lanes that differ in the bit BY, those where it is set go from `one` to `two`, and the others
+// from `two` to `one`.
+template <class S, size_t BY, size_t... LANES>
+inline void swap_lanes(Vec<S>& one, Vec<S>& two, std::index_sequence<LANES...>) {
+  constexpr size_t V = sizeof...(LANES);
+#if defined(__clang__) || __GNUC__ >= 12
+  const Vec<S> first = __builtin_shufflevector(one, two, (LANES & BY ? V + LANES - BY : LANES)...);
+  two = __builtin_shufflevector(one, two, (LANES & BY ? V + LANES : LANES + BY)...);
+#else
+  const Vec<S> first =
+      __builtin_shuffle(one, two, Bits<S>{typename Vector<S>::Int(LANES & BY ? V + LANES - BY : LANES)...});
+  two = __builtin_shuffle(one, two, Bits<S>{typename Vector<S>::Int(LANES & BY ? V + LANES : LANES + BY)...});
+#endif
+  one = first;
+}
+
+// The sums of the lanes of as many vectors as a vector has lanes, one in each lane. They go on the way.
+template <class S, size_t BY = 1>
+inline Vec<S> totals(Vec<S>* vectors) {
+  constexpr size_t V = Vector<S>::size;
+  if constexpr (BY == V) return vectors[0];
+  else {
+    for (size_t n = 0; n < V / BY / 2; ++n) {
+      swap_lanes<S, BY>(vectors[2 * n], vectors[2 * n + 1], std::make_index_sequence<V>{});
+      vectors[n] = vectors[2 * n] + vectors[2 * n + 1];
+    }
+    return totals<S, 2 * BY>(vectors);
+  }
+}
+
+// Transposes a square of as many rows as a vector has lanes.
+template <class S, size_t BY = 1>
+inline void transpose(Vec<S>* rows) {
+  constexpr size_t V = Vector<S>::size;
+  if constexpr (BY < V) {
+    for (size_t n = 0; n < V; ++n)
+      if (!(n & BY)) swap_lanes<S, BY>(rows[n], rows[n + BY], std::make_index_sequence<V>{});
+    transpose<S, 2 * BY>(rows);
+  }
 }
 
 // e^r - 1 for |r| <= ln(2)/2: r + r^2/2! + r^3/3! + ...; `lost` is what r was rounded by.
