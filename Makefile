@@ -146,8 +146,8 @@ bench: $(PEERS) ## jaxseq beside its peers, timed: 20 to 30 minutes on two cores
 	JAXSEQ_NATIVE=0 $(PY) benchmarks/compare.py --seconds 4 --extras
 	$(PY) benchmarks/table.py --write README.md README.ko.md --page docs/benchmarks.md
 
-bench-native: $(PEERS) $(NATIVE) ## the CPU kernels beside the peers: about ten minutes, and nothing else should run
-	$(PY) benchmarks/compare.py --seconds 2 --peers reference flax torch products --streaming
+bench-native: $(PEERS) $(NATIVE) ## the CPU kernels beside the peers: about 25 minutes, and nothing else should run
+	$(PY) benchmarks/compare.py --seconds 2 --extras --streaming
 	$(PY) benchmarks/table.py --write README.md README.ko.md --page docs/benchmarks.md
 
 bench-quick: $(PEERS) ## a part of it, in about three minutes; shown, and kept out of the documentation

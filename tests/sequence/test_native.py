@@ -35,7 +35,7 @@ AROUND = [(1, 1, 1, 1), (1, 70, 3, 17), (9, 2, 33, 40), (20, 140, 2, 5)]
 SIZES = [(name, sizes) for name in ("lstm", "gru") for sizes in AROUND]
 ONE_ROW = [("elman", 9, 270), ("projected", 9, 150), ("lstm", 70, 150), ("gru", 70, 200)]
 SIZES += [(name, (1, steps, 6, hidden)) for name, steps, hidden in ONE_ROW]  # units shared out
-SIZES += [(name, (3, 2, 70, 40)) for name in CELLS]  # few steps: no weights are laid out
+SIZES += [(name, (7, 2, 70, 40)) for name in CELLS]  # few steps: no weights are laid out
 HINT = '\n  Hint: leave it at "auto"'
 
 
