@@ -11,24 +11,30 @@ from jaxseq._arrays import accumulator, known
 from jaxseq._checks import check_shape, error, shape_text
 from jaxseq._types import Array
 from jaxseq.structured._messages import Chain
+from jaxseq.structured._scores import Scores
 
 BACKENDS = ("auto", "associative", "reference", "sequential")
 
 
 class Problem(NamedTuple):
-    """A chain of checked arguments, and what brings its results back to the caller's shape.
+    """The scores of checked arguments, and what brings results back to the caller's shape.
 
     Attributes:
-      chain: as the core takes it; a row of length 0 has one harmless step.
+      scores: as the core takes them; of no steps at all there is one, a pad.
       lengths: ``[B]``.
       batch_shape: ``*batch``.
       steps: T.
     """
 
-    chain: Chain
+    scores: Scores
     lengths: Array
     batch_shape: tuple[int, ...]
     steps: int
+
+    @property
+    def chain(self) -> Chain:
+        """The scores of all steps as one array, time first."""
+        return self.scores.chain
 
     @property
     def some(self) -> Array:
@@ -41,9 +47,13 @@ class Problem(NamedTuple):
 
     def over_time(self, array: Array, pad: float | int) -> Array:
         """Returns ``[T, B, ...]`` with the caller's batch axes first, and ``pad`` in the pads."""
-        valid = valid_steps(self.lengths, array.shape[0])
+        return self.over_steps(jnp.moveaxis(array, 0, 1), pad)
+
+    def over_steps(self, array: Array, pad: float | int) -> Array:
+        """Returns ``[B, T, ...]`` with the caller's batch axes, and ``pad`` in the pads."""
+        valid = valid_steps(self.lengths, array.shape[1]).T
         array = jnp.where(jnp.expand_dims(valid, range(2, array.ndim)), array, pad)
-        return self.rows(jnp.moveaxis(array, 0, 1)[:, : self.steps])
+        return self.rows(array[:, : self.steps])
 
 
 def valid_steps(lengths: Array, steps: int) -> Array:
@@ -151,7 +161,7 @@ def problem(
     lengths: Any,
     observed: Any = None,
 ) -> Problem:
-    """Returns the chain that checked arguments describe.
+    """Returns the scores of checked arguments.
 
     Args:
       where: the function that the user called.
@@ -180,22 +190,14 @@ def problem(
         emission = _hide(where, emission, observed, (*batch_shape, steps))
     if not steps:
         emission = jnp.zeros((emission.shape[0], 1, size), dtype)
-    emission = jnp.moveaxis(emission, 1, 0)
-    valid = valid_steps(lengths, emission.shape[0]) if given or not steps else None
-    if valid is not None:
-        emission = jnp.where(valid[..., None], emission, 0)
-    initial, final = (None if one is None else one.astype(dtype) for one in ends)
-    if initial is not None:
-        emission = emission.at[0].add(jnp.broadcast_to(initial, emission.shape[1:]))
-    if final is not None:
-        last = jnp.arange(emission.shape[0], dtype=jnp.int32)[:, None] == lengths[None] - 1
-        final = jnp.expand_dims(final, 0)
-        emission = emission + jnp.where(last[..., None], final, 0)
     transition = transition.astype(dtype)
-    if valid is not None and transition.ndim == 4:
-        transition = jnp.where(valid[1:, :, None, None], transition, 0)
-    chain = Chain(transition, emission, valid)
-    return Problem(chain, lengths, batch_shape, steps)
+    if given and transition.ndim == 4:
+        valid = valid_steps(lengths, steps)[1:]
+        transition = jnp.where(valid[..., None, None], transition, 0)
+    initial, final = (None if one is None else one.astype(dtype) for one in ends)
+    given = lengths if given or not steps else None
+    scores = Scores(transition, emission, initial, final, given)
+    return Problem(scores, lengths, batch_shape, steps)
 
 
 def _hide(where: str, emission: Array, observed: Any, shape: tuple[int, ...]) -> Array:

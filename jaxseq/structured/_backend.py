@@ -3,10 +3,13 @@
 import jax
 
 from jaxseq.structured._messages import Chain
+from jaxseq.structured._scores import Scores
 from jaxseq.structured._semiring import LOG, Semiring
 
 
-def choose(backend: str, chain: Chain, semiring: Semiring = LOG, *, alone: bool = False) -> str:
+def choose(
+    backend: str, chain: Chain | Scores, semiring: Semiring = LOG, *, alone: bool = False
+) -> str:
     """Returns the backend, ``"auto"`` resolved for the device that JAX computes on.
 
     Args:
@@ -19,7 +22,7 @@ def choose(backend: str, chain: Chain, semiring: Semiring = LOG, *, alone: bool 
     device = jax.default_backend()
     if alone and backend == "auto" and device == "cpu":
         return "sequential"
-    steps, rows, size = chain.emission.shape
+    steps, rows, size = chain.sizes
     return decide(backend, steps, rows, size, semiring, device)[0]
 
 

@@ -4,39 +4,38 @@ import jax
 import jax.numpy as jnp
 
 from jaxseq._types import Array
-from jaxseq.structured._messages import Chain
+from jaxseq.structured._messages import Chain, where_valid
 
 
-def backtrack(chain: Chain, scores: Array) -> Array:
-    """Returns a path, ``[T, B]``: the last state is the best one, each other the best before it.
+def backtrack(
+    transition: Array, before: Array, end: Array, follows: Array | None
+) -> tuple[Array, Array]:
+    """Returns the first state of a path, and ``[T-1, B]``, all but its last one.
+
+    Each is the best before the one after it.
 
     Nothing is kept of the way forward but the messages: of K predecessors' scores one is looked
     up again, where pointers would take K * K comparisons at every step.
 
     Args:
-      chain: the chain.
-      scores: ``[T, B, K]``, the best up to a step and state; with noise, those of a random path.
+      transition: as the chain's.
+      before: ``[T-1, B, K]``, the best up to a step and state; with noise, those of a random path.
+      end: ``[B]``, the last state.
+      follows: ``[T-1, B]``, whether the step after is valid; or None, where all are.
     """
-    rows = jnp.arange(scores.shape[1], dtype=jnp.int32)
-    follows = jnp.zeros(scores.shape[1:2], bool)
+    rows = jnp.arange(len(end), dtype=jnp.int32)
 
-    def body(after: tuple[Array, Array], x: tuple) -> tuple[tuple[Array, Array], Array]:
-        state, follows = after  # of the step after, and whether that one is valid
-        score, move, valid = x
-        move = chain.transition if move is None else move
+    def body(after: Array, x: tuple) -> tuple[Array, Array]:
+        score, move, follows = x
+        move = transition if move is None else move
         # The column of the state after; transposed, it is a row.
-        column = move[:, state].T if move.ndim == 2 else move[rows, :, state]
-        score = score + jnp.where(follows[:, None], column, 0)
+        column = move[:, after].T if move.ndim == 2 else move[rows, :, after]
+        score = score + where_valid(follows, column, jnp.zeros_like(column))
         state = jnp.argmax(score, axis=-1).astype(jnp.int32)
-        return (state, jnp.ones_like(follows) if valid is None else valid), state
+        return state, state
 
-    moves = None
-    if chain.varies:
-        moves = jnp.concatenate([chain.transition, jnp.zeros_like(chain.transition[:1])])
-        if not chain.transition.shape[0]:
-            moves = jnp.zeros((1, *chain.transition.shape[1:]), scores.dtype)
-    states = jnp.zeros(scores.shape[1:2], jnp.int32)
-    return jax.lax.scan(body, (states, follows), (scores, moves, chain.valid), reverse=True)[1]
+    moves = transition if transition.ndim == 4 else None
+    return jax.lax.scan(body, end, (before, moves, follows), reverse=True)
 
 
 @jax.jit
@@ -47,4 +46,8 @@ def draw(key: Array, chain: Chain, log_filter: Array) -> Array:
     with Gumbel noise on the logarithms that is the largest (Gumbel 1954). The noise is drawn time
     first, so that padding changes no draw.
     """
-    return backtrack(chain, log_filter + jax.random.gumbel(key, log_filter.shape, log_filter.dtype))
+    noisy = log_filter + jax.random.gumbel(key, log_filter.shape, log_filter.dtype)
+    end = jnp.argmax(noisy[-1], axis=-1).astype(jnp.int32)
+    follows = None if chain.valid is None else chain.valid[1:]
+    states = backtrack(chain.transition, noisy[:-1], end, follows)[1]
+    return jnp.concatenate([states, end[None]])

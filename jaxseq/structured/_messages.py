@@ -31,6 +31,12 @@ class Chain(NamedTuple):
     valid: Array | None
 
     @property
+    def sizes(self) -> tuple[int, int, int]:
+        """T, B and K."""
+        steps, rows, size = self.emission.shape
+        return steps, rows, size
+
+    @property
     def varies(self) -> bool:
         """Whether transitions vary in time."""
         return self.transition.ndim == 4
@@ -72,6 +78,20 @@ def forward_messages(
     return jax.tree.map(lambda one, rest: jnp.concatenate([one[None], rest]), first, after)
 
 
+def last_message(
+    step: Callable[[Any, Any], Any], first: Any, xs: PyTree, valid: Array | None, *, unroll: int = 1
+) -> Any:
+    """Returns the last of :func:`forward_messages`, ``[B, ...]``, and keeps no other."""
+
+    @jax.checkpoint
+    def body(message: Any, inputs: tuple[Any, Any]) -> tuple[Any, None]:
+        x, valid = inputs
+        return where_valid(valid, step(message, x), message), None
+
+    xs = (xs, None if valid is None else valid[1:])
+    return jax.lax.scan(body, first, xs, unroll=unroll)[0]
+
+
 def backward_messages(
     step: Callable[[Any, Any], Any], last: Any, xs: PyTree, valid: Array | None
 ) -> Any:
@@ -97,8 +117,19 @@ def backward_messages(
     return jax.tree.map(lambda one, rest: jnp.concatenate([rest, one[None]]), last, before)
 
 
-def forward(chain: Chain, semiring: Semiring) -> Array:
-    """Returns the sums over all paths up to each step and state, ``[T, B, K]``."""
+def unroll(steps: int, rows: int, size: int) -> int:
+    """Returns how many steps share one turn of a loop.
+
+    On a CPU so small a loop ran twice as fast by fours, and a larger one no faster or slower.
+    """
+    return 4 if steps >= 64 and rows * size <= 4 else 1
+
+
+def forward(chain: Chain, semiring: Semiring, messages: Callable = forward_messages) -> Array:
+    """Returns the sums over all paths up to each step and state, ``[T, B, K]``.
+
+    With :func:`last_message`, those up to the last step alone, ``[B, K]``.
+    """
 
     def step(message: Array, x: tuple[Array | None, Array]) -> Array:
         transition, emission = x
@@ -106,10 +137,8 @@ def forward(chain: Chain, semiring: Semiring) -> Array:
         return vecmat(semiring, message, matrix) + emission
 
     xs = (chain.transition if chain.varies else None, chain.emission[1:])
-    # On a CPU so small a loop ran twice as fast by fours, and a larger one no faster or slower.
-    steps, rows, size = chain.emission.shape
-    unroll = 4 if steps >= 64 and rows * size <= 4 else 1
-    return forward_messages(step, chain.emission[0], xs, chain.valid, unroll=unroll)
+    first = chain.emission[0]
+    return messages(step, first, xs, chain.valid, unroll=unroll(*chain.sizes))
 
 
 def backward(chain: Chain, semiring: Semiring) -> Array:

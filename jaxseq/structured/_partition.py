@@ -8,6 +8,7 @@ import jax.numpy as jnp
 
 from jaxseq._types import Array
 from jaxseq.structured import _messages
+from jaxseq.structured import _steps as steps
 from jaxseq.structured._backend import choose
 from jaxseq.structured._blocks import filter_blocks, smooth_blocks
 from jaxseq.structured._groups import even, log_total
@@ -16,6 +17,7 @@ from jaxseq.structured._scaled import (
     Filtered,
     Scaled,
     Smoothed,
+    arriving,
     filter_sequential,
     log_arrival,
     log_filtered,
@@ -24,6 +26,7 @@ from jaxseq.structured._scaled import (
     smooth_sequential,
     trusted,
 )
+from jaxseq.structured._scores import Scores
 from jaxseq.structured._semiring import LOG, log, logsumexp
 
 
@@ -32,12 +35,26 @@ class Posterior(NamedTuple):
 
     Attributes:
       log_z: ``[B]``.
-      log_marginal: ``[T, B, K]``; anything in the pads.
+      log_marginal: ``[B, T, K]``; anything in the pads.
       counts: ``[B, K, K]``, how often each transition is expected to be taken.
     """
 
     log_z: Array
     log_marginal: Array
+    counts: Array
+
+
+class Expected(NamedTuple):
+    """The derivatives of the log-partition.
+
+    Attributes:
+      log_z: ``[B]``.
+      marginal: ``[B, T, K]``, by the emissions: the posterior of the states, 0 in the pads.
+      counts: ``[B, K, K]``, by the transitions: how often each is expected to be taken.
+    """
+
+    log_z: Array
+    marginal: Array
     counts: Array
 
 
@@ -55,7 +72,7 @@ class Pairs(NamedTuple):
 
 def exact_log_partition(chain: Chain) -> Array:
     """Returns the log of the sum over all paths, in logarithms throughout."""
-    return logsumexp(_messages.forward(chain, LOG)[-1], -1)
+    return logsumexp(_messages.forward(chain, LOG, _messages.last_message), -1)
 
 
 def normalised(logs: Array, total: Array) -> Array:
@@ -89,7 +106,7 @@ def exact_posterior(chain: Chain) -> Posterior:
     log_z, log_marginal, pairs = exact_pairs(chain)
     move = jnp.expand_dims(chain.transition, range(4 - chain.transition.ndim))
     step = pairs.before[:-1, ..., None] + move + pairs.arrival[..., None, :]
-    return Posterior(log_z, log_marginal, jnp.exp(step).sum(0))
+    return Posterior(log_z, jnp.moveaxis(log_marginal, 0, 1), jnp.exp(step).sum(0))
 
 
 def messages_forward(scaled: Scaled, backend: str) -> Filtered:
@@ -104,52 +121,95 @@ def messages_backward(scaled: Scaled, filtered: Filtered, backend: str) -> Smoot
     return smooth_sequential(scaled, filtered)
 
 
+def exact_expected(chain: Chain) -> Expected:
+    """Returns what is expected, in logarithms throughout."""
+    rows, size = chain.emission.shape[1:]
+    transition = jnp.broadcast_to(chain.transition, (rows, size, size))
+
+    def total(emission: Array, transition: Array) -> tuple[Array, Array]:
+        log_z = exact_log_partition(Chain(transition, emission, chain.valid))
+        return log_z.sum(), log_z
+
+    found, log_z = jax.grad(total, (0, 1), has_aux=True)(chain.emission, transition)
+    return Expected(log_z, jnp.moveaxis(found[0], 0, 1), found[1])
+
+
 @functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
-def _log_partition(backend: str, chain: Chain) -> Array:
+def _log_partition(backend: str, scores: Scores) -> Array:
     """Returns the log of the sum over all paths, ``[B]``; -inf where none is allowed.
 
     Args:
       backend: also ``"auto"``: the sum alone and its gradient may want different ones.
-      chain: the chain.
+      scores: of the chain.
     """
-    chosen = choose(backend, chain, alone=True)
+    chosen = choose(backend, scores, alone=True)
     if chosen == "reference":
-        return exact_log_partition(chain)
+        return exact_log_partition(scores.chain)
 
     def with_messages() -> Array:
-        scaled = scale(chain)
-        messages = messages_forward(scaled, choose(backend, chain))
-        log_z = log_scale(scaled, messages).sum(0)
-        trust = trusted(chain, scaled, messages)
-        return jax.lax.cond(trust, lambda: log_z, lambda: exact_log_partition(chain))
+        if choose(backend, scores) == "sequential" and scores.transition.ndim < 4:
+            log_z, trust, _ = steps.forward(scores, keep=False)
+        else:
+            chain = scores.chain
+            scaled = scale(chain)
+            messages = messages_forward(scaled, choose(backend, scores))
+            log_z = log_scale(scaled, messages).sum(0)
+            trust = trusted(chain, scaled, messages)
+        return jax.lax.cond(trust, lambda: log_z, lambda: exact_log_partition(scores.chain))
 
     if chosen == "associative":
         return with_messages()
-    return jax.lax.cond(even(chain), lambda: log_total(chain), with_messages)
+    return jax.lax.cond(even(scores.transition), lambda: log_total(scores), with_messages)
 
 
 @_log_partition.defjvp
 def log_partition_jvp(
-    backend: str, primals: tuple[Chain], tangents: tuple[Chain]
+    backend: str, primals: tuple[Scores], tangents: tuple[Scores]
 ) -> tuple[Array, Array]:
     """Differentiates the log-partition: its gradient is the posterior.
 
     Of an emission that is the posterior probability of the state, of a transition the expected
-    number of times that it is taken. All steps' are one product, after the loops.
+    number of times that it is taken.
     """
-    (chain,), (d_chain,) = primals, tangents
+    (scores,), (d_scores,) = primals, tangents
+    backend = choose(backend, scores)
+    if backend != "sequential" or scores.transition.ndim == 4:
+        return jvp_of_chain(backend, scores, d_scores)
+    log_z, marginal, counts = expected(scores)
+    d_emission, valid = d_scores.emission, scores.valid(0, scores.sizes[0])
+    if valid is not None:
+        d_emission = jnp.where(valid.T[..., None], d_emission, 0)
+    d_move = jnp.expand_dims(d_scores.transition, range(3 - d_scores.transition.ndim))
+    d_log_z = (marginal * d_emission).sum((1, 2)) + (counts * d_move).sum((1, 2))
+    if d_scores.initial is not None:
+        d_log_z = d_log_z + (marginal[:, 0] * d_scores.initial).sum(-1)
+    if d_scores.final is not None:
+        last = jnp.maximum(scores.ends - 1, 0)
+        last = jnp.take_along_axis(marginal, last[:, None, None], 1)[:, 0]
+        d_log_z = d_log_z + (last * d_scores.final).sum(-1)
+    return log_z, d_log_z
 
-    def exact(d_transition: Array, d_emission: Array) -> Array:
+
+def jvp_of_chain(backend: str, scores: Scores, d_scores: Scores) -> tuple[Array, Array]:
+    """Differentiates the log-partition with one product of all steps, after the loops."""
+
+    def chain_of(
+        transition: Array, emission: Array, initial: Array | None, final: Array | None
+    ) -> tuple[Array, Array]:
+        moved = Scores(transition, emission, initial, final, scores.lengths)
+        return moved.chain[:2]
+
+    _, d_arrays = jax.jvp(chain_of, scores[:4], d_scores[:4])
+    chain = scores.chain
+
+    def exact(d_transition: Array, d_emission: Array) -> tuple[Array, Array]:
         def of(transition: Array, emission: Array) -> Array:
             return exact_log_partition(Chain(transition, emission, chain.valid))
 
-        arrays = (chain.transition, chain.emission)
-        return jax.jvp(of, arrays, (d_transition, d_emission))[1]
+        return jax.jvp(of, chain[:2], (d_transition, d_emission))
 
-    d_arrays = (d_chain.transition, d_chain.emission)
-    backend = choose(backend, chain)
     if backend == "reference":
-        return exact_log_partition(chain), exact(*d_arrays)
+        return exact(*d_arrays)
     scaled = scale(chain)
     messages = messages_forward(scaled, backend)
     smoothed = messages_backward(scaled, messages, backend)
@@ -157,6 +217,7 @@ def log_partition_jvp(
     marginal = messages.probs * smoothed.ratio
     if chain.valid is not None:
         marginal = jnp.where(chain.valid[..., None], marginal, 0)
+
     axes = {2: "ij", 3: "bij", 4: "tbij"}[chain.transition.ndim]
 
     def fast(d_transition: Array, d_emission: Array) -> Array:
@@ -166,51 +227,128 @@ def log_partition_jvp(
 
     log_z = log_scale(scaled, messages).sum(0)
     log_z = jax.lax.cond(trust, lambda: log_z, lambda: exact_log_partition(chain))
-    return log_z, jax.lax.cond(trust, fast, exact, *d_arrays)
+    return log_z, jax.lax.cond(trust, fast, lambda *d: exact(*d)[1], *d_arrays)
 
 
 log_partition = jax.jit(_log_partition, static_argnums=0)
 
 
+@jax.custom_jvp
+def expected(scores: Scores) -> Expected:
+    """Returns the derivatives of the log-partition, of transitions that stand still."""
+    log_z, trust, kept = steps.forward(scores, steps.GRADIENT_NUMBERS)
+    return jax.lax.cond(
+        trust,
+        lambda: Expected(log_z, *steps.backward(scores, kept, steps.marginals)),
+        lambda: exact_expected(scores.chain),
+    )
+
+
+@expected.defjvp
+def expected_jvp(primals: tuple[Scores], tangents: tuple[Scores]) -> tuple[Expected, Expected]:
+    """Differentiates what is expected, through the messages of all steps."""
+    return jax.jvp(expected_of_messages, primals, tangents)
+
+
+def expected_of_messages(scores: Scores) -> Expected:
+    """Returns what :func:`expected` does, from the messages of all steps."""
+    chain = scores.chain
+    scaled = scale(chain)
+    messages = filter_sequential(scaled)
+    smoothed = smooth_sequential(scaled, messages)
+
+    def fast() -> Expected:
+        marginal = messages.probs * smoothed.ratio
+        if chain.valid is not None:
+            marginal = jnp.where(chain.valid[..., None], marginal, 0)
+        counts = counts_of(scaled, messages, smoothed)
+        log_z = log_scale(scaled, messages).sum(0)
+        return Expected(log_z, jnp.moveaxis(marginal, 0, 1), counts)
+
+    trust = trusted(chain, scaled, messages, smoothed)
+    return jax.lax.cond(trust, fast, lambda: exact_expected(chain))
+
+
+def counts_of(scaled: Scaled, messages: Filtered, smoothed: Smoothed) -> Array:
+    """Returns how often each transition is expected, ``[B, K, K]``."""
+    before, move, after = messages.probs[:-1], scaled.transition, smoothed.arrival
+    if move.ndim == 4:
+        return jnp.einsum("tbi,tbij,tbj->bij", before, move, after, precision="highest")
+    counts = jnp.einsum("tbi,tbj->bij", before, after, precision="highest")
+    return counts * jnp.expand_dims(move, range(3 - move.ndim))
+
+
 @functools.partial(jax.jit, static_argnums=0)
-def filtered(backend: str, chain: Chain) -> tuple[Array, Array]:
+def filtered(backend: str, scores: Scores) -> tuple[Array, Array]:
     """Returns the log-partition ``[B]``, and ``[T, B, K]``, of a state given the steps up to it."""
+    chain = scores.chain
     if backend == "reference":
         return exact_filtered(chain)
     scaled = scale(chain)
     messages = messages_forward(scaled, backend)
-    fast = log_scale(scaled, messages).sum(0), log_filtered(chain, scaled, messages)
+    before = arriving(scaled, messages)
+    fast = log_scale(scaled, messages).sum(0), log_filtered(chain, scaled, messages, before)
     trust = trusted(chain, scaled, messages)
     return jax.lax.cond(trust, lambda: fast, lambda: exact_filtered(chain))
 
 
-@functools.partial(jax.jit, static_argnums=0)
-def posterior(backend: str, chain: Chain) -> Posterior:
+@functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
+def _posterior(backend: str, scores: Scores) -> Posterior:
     """Returns the posterior of the states."""
+    if backend == "reference":
+        return exact_posterior(scores.chain)
+    if backend == "associative" or scores.transition.ndim == 4:
+        return posterior_of_messages(backend, scores)
+    log_z, trust, kept = steps.forward(scores)
+
+    def fast() -> Posterior:
+        return Posterior(log_z, *steps.backward(scores, kept, steps.log_marginals))
+
+    found = jax.lax.cond(trust, fast, lambda: exact_posterior(scores.chain))
+    # Out here, where it is part of what is made of the log-marginals next, it is no array.
+    return found._replace(log_marginal=where_possible(found.log_z, found.log_marginal))
+
+
+@_posterior.defjvp
+def posterior_jvp(
+    backend: str, primals: tuple[Scores], tangents: tuple[Scores]
+) -> tuple[Posterior, Posterior]:
+    """Differentiates the posterior, through the messages of all steps."""
+    return jax.jvp(functools.partial(posterior_of_messages, backend), primals, tangents)
+
+
+def posterior_of_messages(backend: str, scores: Scores) -> Posterior:
+    """Returns the posterior, from the messages of all steps."""
+    chain = scores.chain
     if backend == "reference":
         return exact_posterior(chain)
     scaled = scale(chain)
     messages = messages_forward(scaled, backend)
     smoothed = messages_backward(scaled, messages, backend)
-    log_filter = log_filtered(chain, scaled, messages)
-    axes = "tbi,tbij,tbj->bij" if chain.varies else "tbi,tbj->bij"
-    operands = (messages.probs[:-1], smoothed.arrival)
-    if chain.varies:
-        counts = jnp.einsum(axes, operands[0], scaled.transition, operands[1], precision="highest")
-    else:
-        move = jnp.expand_dims(scaled.transition, range(3 - chain.transition.ndim))
-        counts = jnp.einsum(axes, *operands, precision="highest") * move
-    log_z = log_scale(scaled, messages).sum(0)
-    log_z_known = jnp.broadcast_to(log_z[:, None] > -jnp.inf, log_filter.shape[1:])
-    log_marginal = jnp.where(log_z_known, log_filter + log(smoothed.ratio), -jnp.inf)
-    fast = Posterior(log_z, log_marginal, counts)
+
+    def fast() -> Posterior:
+        log_z = log_scale(scaled, messages).sum(0)
+        log_filter = log_filtered(chain, scaled, messages, arriving(scaled, messages))
+        log_marginal = jnp.moveaxis(log_filter + log(smoothed.ratio), 0, 1)
+        counts = counts_of(scaled, messages, smoothed)
+        return Posterior(log_z, where_possible(log_z, log_marginal), counts)
+
     trust = trusted(chain, scaled, messages, smoothed)
-    return jax.lax.cond(trust, lambda: fast, lambda: exact_posterior(chain))
+    return jax.lax.cond(trust, fast, lambda: exact_posterior(chain))
+
+
+posterior = jax.jit(_posterior, static_argnums=0)
+
+
+def where_possible(log_z: Array, log_marginal: Array) -> Array:
+    """Returns log-marginals, ``[B, T, K]``; -inf in rows without a path."""
+    return jnp.where(log_z[:, None, None] > -jnp.inf, log_marginal, -jnp.inf)
 
 
 @functools.partial(jax.jit, static_argnums=0)
-def log_pairs(backend: str, chain: Chain) -> Array:
+def log_pairs(backend: str, scores: Scores) -> Array:
     """Returns the log-posterior of each two successive states, ``[T-1, B, K, K]``."""
+    chain = scores.chain
     if backend == "reference":
         pairs = exact_pairs(chain)[2]
     else:
@@ -218,7 +356,8 @@ def log_pairs(backend: str, chain: Chain) -> Array:
         messages = messages_forward(scaled, backend)
         smoothed = messages_backward(scaled, messages, backend)
         fast = Pairs(
-            log_filtered(chain, scaled, messages), log_arrival(chain, scaled, messages, smoothed)
+            log_filtered(chain, scaled, messages, arriving(scaled, messages)),
+            log_arrival(chain, scaled, messages, smoothed),
         )
         trust = trusted(chain, scaled, messages, smoothed)
         pairs = jax.lax.cond(trust, lambda: fast, lambda: exact_pairs(chain)[2])

@@ -125,7 +125,7 @@ def start(joint: Array) -> tuple[Array, Array]:
 
 def unroll(scaled: Scaled) -> int:
     """Returns how many steps share one turn of a loop: long loops ran a third faster by fours."""
-    return 4 if scaled.likelihood.shape[0] >= 64 else 1
+    return 4 if scaled.likelihood.shape[0] >= 16 else 1
 
 
 def filter_steps(scaled: Scaled, probs: Array) -> tuple[Array, Array]:
@@ -186,13 +186,17 @@ def log_scale(scaled: Scaled, filtered: Filtered) -> Array:
     return logs if scaled.valid is None else jnp.where(scaled.valid, logs, 0)
 
 
-def log_filtered(chain: Chain, scaled: Scaled, filtered: Filtered) -> Array:
+def arriving(scaled: Scaled, filtered: Filtered) -> Array:
+    """Returns the probabilities of states before anything is seen of them; 1 at the first step."""
+    before = propagate(filtered.probs[:-1], scaled.transition)
+    return jnp.concatenate([jnp.ones_like(filtered.probs[:1]), before])
+
+
+def log_filtered(chain: Chain, scaled: Scaled, filtered: Filtered, before: Array) -> Array:
     """Returns the logarithms of the filtered probabilities, also of those too small to hold."""
-    before = log(propagate(filtered.probs[:-1], scaled.transition))
-    before = jnp.concatenate([jnp.zeros_like(chain.emission[:1]), before])
     possible = filtered.scale > 0
     total = log(jnp.where(possible, filtered.scale, 1)) + scaled.shift
-    logs = before + chain.emission - total[..., None]
+    logs = log(before) + chain.emission - total[..., None]
     return jnp.where(possible[..., None], logs, -jnp.inf)
 
 
@@ -212,25 +216,25 @@ def room(dtype: Any) -> float:
     return -math.log(float(jnp.finfo(dtype).tiny))
 
 
-def spread(chain: Chain) -> Array:
+def spread(transition: Array) -> Array:
     """Returns how far apart allowed transitions are, in nats."""
-    allowed = chain.transition > -jnp.inf
-    highest = jnp.max(jnp.where(allowed, chain.transition, -jnp.inf))
-    lowest = jnp.min(jnp.where(allowed, chain.transition, jnp.inf))
+    allowed = transition > -jnp.inf
+    highest = jnp.max(jnp.where(allowed, transition, -jnp.inf))
+    lowest = jnp.min(jnp.where(allowed, transition, jnp.inf))
     return jnp.where(jnp.any(allowed), highest - lowest, 0)
 
 
-def dense(chain: Chain) -> Array:
+def dense(transition: Array) -> Array:
     """Returns whether probabilities can lose nothing that matters, whatever the emissions are.
 
     After a step by such transitions every state has at least the smallest of their exponentials,
     by the largest, of the likeliest one.
     """
-    allowed = jnp.all(chain.transition > -jnp.inf)
-    return allowed & (spread(chain) < 0.45 * room(chain.emission.dtype))
+    allowed = jnp.all(transition > -jnp.inf)
+    return allowed & (spread(transition) < 0.45 * room(transition.dtype))
 
 
-def nothing_lost(chain: Chain, scaled: Scaled, filtered: Filtered) -> Array:
+def nothing_lost(chain: Chain, scaled: Scaled, filtered: Filtered, before: Array) -> Array:
     """Returns whether every state that can be reached stayed well above the smallest float.
 
     Where some transitions are forbidden, a state that is all but impossible may be the only way on.
@@ -238,17 +242,15 @@ def nothing_lost(chain: Chain, scaled: Scaled, filtered: Filtered) -> Array:
     product, rows of states that are not reached may drown those of states that are.
     """
     limit = room(chain.emission.dtype)
-    before = propagate(filtered.probs[:-1], scaled.transition)
-    before = jnp.concatenate([jnp.ones_like(chain.emission[:1]), before])
     reached = (before > 0) & (chain.emission > -jnp.inf)
-    least = jnp.exp(spread(chain) - 0.95 * limit).astype(before.dtype)
+    least = jnp.exp(spread(chain.transition) - 0.95 * limit).astype(before.dtype)
     joint = before * scaled.likelihood
     small = joint < least * filtered.scale[..., None]
     off = jnp.abs(start(joint)[0] - filtered.probs) > rounding(joint.dtype)
     lost = (reached & (small | (filtered.probs == 0))) | off
     if chain.valid is not None:
         lost = lost & chain.valid[..., None]
-    return (spread(chain) < 0.7 * limit) & ~jnp.any(lost)
+    return (spread(chain.transition) < 0.7 * limit) & ~jnp.any(lost)
 
 
 def follows(scaled: Scaled, filtered: Filtered, smoothed: Smoothed) -> Array:
@@ -272,9 +274,9 @@ def trusted(
     """Returns whether nothing that matters fell below what a float can hold."""
 
     def check() -> Array:
-        good = nothing_lost(chain, scaled, filtered)
+        good = nothing_lost(chain, scaled, filtered, arriving(scaled, filtered))
         if smoothed is None or filtered.blocks is None:  # step by step it follows by construction
             return good
         return good & follows(scaled, filtered, smoothed)
 
-    return jax.lax.cond(dense(chain), lambda: jnp.array(True), check)
+    return jax.lax.cond(dense(chain.transition), lambda: jnp.array(True), check)

@@ -1,25 +1,79 @@
 """The best path of a chain: messages of the max semiring, then back along them."""
 
 import functools
+import math
 
 import jax
 import jax.numpy as jnp
 
 from jaxseq._types import Array
-from jaxseq.structured import _messages
 from jaxseq.structured._backtrack import backtrack
 from jaxseq.structured._blocks import block_size, into_blocks, out_of_blocks
-from jaxseq.structured._messages import Chain, where_valid
+from jaxseq.structured._messages import Chain, unroll, where_valid
+from jaxseq.structured._scores import Scores
 from jaxseq.structured._semiring import MAX, matmul, vecmat
+
+# Of so many numbers in a step the messages are made anew on the way back, block by block, and only
+# those where a block begins are kept. Smaller steps cost more than the memory of their messages.
+MADE_ANEW = 64
+# Up to so many states a maximum is written out, a few terms at a time. Of more states,
+# XLA for a CPU gives a step to several threads, whose queue took megabytes, and no less time.
+FEW_STATES, TERMS = 24, 10
 
 
 @functools.partial(jax.jit, static_argnums=0)
-def viterbi(backend: str, chain: Chain) -> tuple[Array, Array]:
+def viterbi(backend: str, scores: Scores) -> tuple[Array, Array]:
     """Returns the best path, ``[T, B]``, and its score, ``[B]``; -inf where none is allowed."""
-    parallel = backend == "associative"
-    scores = best_blocks(chain) if parallel else _messages.forward(chain, MAX)
-    path = (backtrack_blocks if parallel else backtrack)(chain, scores)
-    return path, jnp.max(scores[-1], -1)
+    if backend == "associative":
+        chain = scores.chain
+        best = best_blocks(chain)
+        return backtrack_blocks(chain, best), jnp.max(best[-1], -1)
+    steps, rows, size = scores.sizes
+    length = math.isqrt(steps) if rows * size > MADE_ANEW else max(steps - 1, 1)
+    count = -(-(steps - 1) // length)
+    lengths = scores.ends
+
+    def advance(message: Array, step: Array) -> tuple[Array, Array]:
+        move = scores.transition
+        move = jax.lax.dynamic_index_in_dim(move, step - 1, keepdims=False) if varies else move
+        after = best_before(message, move) + scores.at(step)
+        return where_valid(step < lengths, after, message), message
+
+    def messages(first: Array, start: Array) -> tuple[Array, Array]:
+        xs = start + jnp.arange(1, length + 1, dtype=jnp.int32)
+        return jax.lax.scan(advance, first, xs, unroll=unroll(*scores.sizes))
+
+    def back(after: Array, block: tuple[Array, Array]) -> tuple[Array, Array]:
+        first, start = block
+        later = start + jnp.arange(1, length + 1, dtype=jnp.int32)
+        moves = scores.transition
+        if varies:
+            moves = moves.at[later - 1].get(mode="clip")
+        return backtrack(moves, messages(first, start)[1], after, later[:, None] < lengths[None])
+
+    varies = scores.transition.ndim == 4
+    starts = length * jnp.arange(count, dtype=jnp.int32)
+    first = scores.at(0)
+    if count == 1:
+        last, before = messages(first, starts[0])
+        end = jnp.argmax(last, axis=-1).astype(jnp.int32)
+        valid = scores.valid(1, length)
+        states = backtrack(scores.transition, before, end, valid)[1]
+    else:
+        last, firsts = jax.lax.scan(lambda m, at: (messages(m, at)[0], m), first, starts)
+        end = jnp.argmax(last, axis=-1).astype(jnp.int32)
+        states = jax.lax.scan(back, end, (firsts, starts), reverse=True)[1].reshape(-1, rows)
+    return jnp.concatenate([states, end[None]])[:steps], jnp.max(last, -1)
+
+
+def best_before(message: Array, transition: Array) -> Array:
+    """Returns the best ways into each state, ``[B, K]``."""
+    size = message.shape[-1]
+    if transition.ndim != 2 or size > FEW_STATES:
+        return vecmat(MAX, message, transition)
+    terms = [message[:, k, None] + transition[k][None] for k in range(size)]
+    parts = (terms[first : first + TERMS] for first in range(0, size, TERMS))
+    return functools.reduce(jnp.maximum, [functools.reduce(jnp.maximum, part) for part in parts])
 
 
 def best_blocks(chain: Chain) -> Array:

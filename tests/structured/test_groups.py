@@ -8,19 +8,20 @@ import pytest
 
 from jaxseq.structured import hmm
 from jaxseq.structured._groups import GROUP, STATES_FIRST, even, log_total
-from jaxseq.structured._messages import Chain
 from jaxseq.structured._partition import exact_log_partition
+from jaxseq.structured._scores import Scores
 
-both = jax.jit(lambda chain: (log_total(chain), exact_log_partition(chain)))
+both = jax.jit(lambda scores: (log_total(scores), exact_log_partition(scores.chain)))
 
 
-def chain(steps, form="one", dtype=np.float64, scale=1.0, states=4):
+def scores_of(steps, form="one", dtype=np.float64, scale=1.0, states=4):
     rng = np.random.default_rng(steps)
     shape = {"one": (), "a row": (3,), "a step": (steps - 1, 3)}[form]
     transition = jnp.array(rng.normal(size=(*shape, states, states)), dtype)
-    emission = jnp.array(scale * rng.normal(size=(steps, 3, states)), dtype)
-    lengths = np.array([steps, max(steps // 2, 1), 1])
-    return Chain(transition, emission, jnp.array(np.arange(steps)[:, None] < lengths))
+    emission = jnp.array(scale * rng.normal(size=(3, steps, states)), dtype)
+    ends = jnp.array(rng.normal(size=(2, 3, states)), dtype)
+    lengths = jnp.array([steps, max(steps // 2, 1), 1], jnp.int32)
+    return Scores(transition, emission, *ends, lengths)
 
 
 @pytest.mark.parametrize(
@@ -35,25 +36,26 @@ def chain(steps, form="one", dtype=np.float64, scale=1.0, states=4):
 )
 @pytest.mark.parametrize("steps", [1, GROUP, GROUP + 1, 2 * GROUP + 3])
 def test_steps_and_groups_of_them_are_the_sum_in_logarithms(steps, form, states, x64):
-    given = chain(steps, form, states=states)
-    for rows in (given, given._replace(valid=None)):
+    given = scores_of(steps, form, states=states)
+    for rows in (given, given._replace(lengths=None)):
         np.testing.assert_allclose(*both(rows), rtol=1e-12)
 
 
 def test_in_float32_no_emission_is_too_much():
     # Each step rules out all but one state, and rather another one than the step before.
-    given = chain(203, dtype=np.float32, scale=150.0)
+    given = scores_of(203, dtype=np.float32, scale=150.0)
     given = given._replace(transition=jnp.where(jnp.eye(4, dtype=bool), 0, jnp.float32(-11)))
-    assert even(given)
+    assert even(given.transition)
     with jax.enable_x64(True):
-        exact = both(Chain(*(jnp.array(np.float64(a)) for a in given[:2]), given.valid))[1]
+        wide = (jnp.array(np.float64(array)) for array in given[:4])
+        exact = both(Scores(*wide, given.lengths))[1]
     np.testing.assert_allclose(both(given)[0], exact, rtol=1e-6)
 
 
 def test_transitions_far_apart_are_not_even():
-    given = chain(5, dtype=np.float32)
+    given = scores_of(5, dtype=np.float32)
     for far in (-60.0, -np.inf):
-        assert not even(given._replace(transition=given.transition.at[1, 2].set(far)))
+        assert not even(given.transition.at[1, 2].set(far))
 
 
 def test_the_sum_alone_is_the_value_beside_its_gradient():

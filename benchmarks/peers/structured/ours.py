@@ -82,7 +82,7 @@ def build_em(case: Case, data: Symbols) -> Program:
 def build_ctc(case: Case, data: CTC) -> Program:
     def loss(logits, labels, lengths, label_lengths):
         found = ctc.loss(
-            jax.nn.log_softmax(logits), labels, lengths=lengths, label_lengths=label_lengths
+            logits, labels, lengths=lengths, label_lengths=label_lengths, normalised=False
         )
         return found.nats.sum()
 

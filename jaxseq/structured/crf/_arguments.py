@@ -58,7 +58,7 @@ def check_tags(name: str, tags: Any, p: Problem) -> Array:
         raise error(
             where, f"`tags` must be integers, but they have dtype {tags.dtype}", kind=TypeError
         )
-    size = p.chain.emission.shape[-1]
+    size = p.scores.sizes[-1]
     if known(tags) and known(p.lengths):
         rows = np.asarray(tags).reshape(-1, p.steps)
         valid = np.arange(p.steps) < np.asarray(p.lengths)[:, None]
@@ -71,4 +71,5 @@ def check_tags(name: str, tags: Any, p: Problem) -> Array:
             )
     tags = jnp.asarray(tags, jnp.int32).reshape(-1, p.steps).T
     tags = tags if p.steps else jnp.zeros((1, tags.shape[1]), jnp.int32)
-    return tags if p.chain.valid is None else jnp.where(p.chain.valid, tags, 0)
+    valid = p.scores.valid(0, len(tags))
+    return tags if valid is None else jnp.where(valid, tags, 0)

@@ -54,7 +54,7 @@ def viterbi(
       Viterbi, "Error Bounds for Convolutional Codes", 1967; Forney, "The Viterbi Algorithm", 1973.
     """
     p = crf_problem("viterbi", emissions, transitions, initial, final, allowed, lengths, backend)
-    tags, best = best_path(choose(backend, p.chain, MAX), p.chain)
+    tags, best = best_path(choose(backend, p.scores, MAX), p.scores)
     return p.over_time(tags, 0), p.rows(jnp.where(p.some, best, 0))
 
 
@@ -143,5 +143,5 @@ def sample(
       [1, 0]
     """
     p = crf_problem("sample", emissions, transitions, initial, final, allowed, lengths, backend)
-    log_filter = filtered(choose(backend, p.chain), p.chain)[1]
+    log_filter = filtered(choose(backend, p.scores), p.scores)[1]
     return p.over_time(draw(key, p.chain, log_filter), 0)

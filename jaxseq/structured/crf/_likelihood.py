@@ -1,5 +1,6 @@
 """The probability of tags: the score of their path, by that of all paths."""
 
+import jax
 import jax.numpy as jnp
 from jaxtyping import Float
 
@@ -65,7 +66,7 @@ def log_partition(
     p = crf_problem(
         "log_partition", emissions, transitions, initial, final, allowed, lengths, backend
     )
-    return p.rows(jnp.where(p.some, partition_of(backend, p.chain), 0))
+    return p.rows(jnp.where(p.some, partition_of(backend, p.scores), 0))
 
 
 def score(
@@ -153,7 +154,7 @@ def log_likelihood(
     name = "log_likelihood"
     p = crf_problem(name, emissions, transitions, initial, final, allowed, lengths, backend)
     path = path_score(p, check_tags(name, tags, p))
-    log_z = partition_of(backend, p.chain)
+    log_z = partition_of(backend, p.scores)
     possible = p.some & (path != -jnp.inf)
     nats = jnp.where(possible, path, 0) - jnp.where(possible, log_z, 0)
     return p.rows(jnp.where(p.some & ~possible, -jnp.inf, nats))
@@ -161,23 +162,42 @@ def log_likelihood(
 
 def path_score(p: Problem, tags: Array) -> Array:
     """Returns the scores of paths, ``[B]``; NaN of a tag out of range."""
-    transition, emission, valid = p.chain
-    size = emission.shape[-1]
+    emission, transition = p.scores.emission, p.scores.transition
+    steps, rows, size = p.scores.sizes
+    valid = p.scores.valid(0, steps)
     inside = ((tags >= 0) & (tags < size)).all(0)
-    # A comparison with every tag, where indexing would make a scatter of the gradient.
-    chosen = tags[..., None] == jnp.arange(size, dtype=jnp.int32)[None, None]
-    here = jnp.where(chosen, emission, 0).sum(-1)
+    here = score_of(emission, tags.T).T
     before, after = tags[:-1], tags[1:]
     if transition.ndim == 2:
         moved = transition[before, after]
     elif transition.ndim == 3:
-        moved = transition[jnp.arange(tags.shape[1], dtype=jnp.int32)[None], before, after]
+        moved = transition[jnp.arange(rows, dtype=jnp.int32)[None], before, after]
     else:
-        steps, rows = before.shape
-        moved = transition[
-            jnp.arange(steps, dtype=jnp.int32)[:, None], jnp.arange(rows)[None], before, after
-        ]
+        moves = jnp.arange(steps - 1, dtype=jnp.int32)[:, None]
+        moved = transition[moves, jnp.arange(rows)[None], before, after]
     if valid is not None:
         here = jnp.where(valid, here, 0)
         moved = jnp.where(valid[1:], moved, 0)
-    return (here.sum(0) + moved.sum(0)) * jnp.where(inside, 1.0, jnp.nan).astype(emission.dtype)
+    total = here.sum(0) + moved.sum(0)
+    last = jnp.take_along_axis(tags, jnp.maximum(p.lengths - 1, 0)[None], 0)[0]
+    for scores, tag in ((p.scores.initial, tags[0]), (p.scores.final, last)):
+        if scores is not None:
+            scores = jnp.broadcast_to(scores, (rows, size))
+            total = total + score_of(scores[:, None], tag[:, None])[:, 0]
+    return total * jnp.where(inside, 1.0, jnp.nan).astype(emission.dtype)
+
+
+@jax.custom_jvp
+def score_of(scores: Array, tags: Array) -> Array:
+    """Returns of scores ``[B, T, K]`` those of tags ``[B, T]``."""
+    return jnp.take_along_axis(scores, tags[..., None], -1, mode="clip")[..., 0]
+
+
+@score_of.defjvp
+def score_of_jvp(
+    primals: tuple[Array, Array], tangents: tuple[Array, Array]
+) -> tuple[Array, Array]:
+    """Differentiates with a comparison with every tag, where indexing would make a scatter."""
+    scores, tags = primals
+    chosen = tags[..., None] == jnp.arange(scores.shape[-1], dtype=jnp.int32)[None, None]
+    return score_of(scores, tags), jnp.where(chosen, tangents[0], 0).sum(-1)

@@ -6,9 +6,9 @@ from jaxtyping import Float
 
 from jaxseq._types import Array, Lengths
 from jaxseq.structured._backend import choose
-from jaxseq.structured._messages import Chain
 from jaxseq.structured._partition import log_partition as partition_of
 from jaxseq.structured._partition import posterior
+from jaxseq.structured._scores import Scores
 from jaxseq.structured.crf._arguments import Emissions, Ends, Transitions, crf_problem
 from jaxseq.structured.crf._constraints import Allowed
 
@@ -51,8 +51,8 @@ def marginals(
       [[0.1, 0.9], [0.1, 0.9]]
     """
     p = crf_problem("marginals", emissions, transitions, initial, final, allowed, lengths, backend)
-    found = posterior(choose(backend, p.chain), p.chain)
-    return p.over_time(jnp.exp(found.log_marginal), 0)
+    found = posterior(choose(backend, p.scores), p.scores)
+    return p.over_steps(jnp.exp(found.log_marginal), 0)
 
 
 def entropy(
@@ -100,14 +100,15 @@ def entropy(
       Backprop", 2016.
     """
     p = crf_problem("entropy", emissions, transitions, initial, final, allowed, lengths, backend)
-    chosen = choose(backend, p.chain)
+    chosen = choose(backend, p.scores)
 
-    def log_z(transition: Array, emission: Array) -> Array:
-        return partition_of(chosen, Chain(transition, emission, p.chain.valid))
+    arrays = p.scores._replace(lengths=None)
 
-    scores = (p.chain.transition, p.chain.emission)
-    finite = tuple(jnp.where(jnp.isneginf(one), 0, one) for one in scores)
-    total, expected = jax.jvp(log_z, scores, finite)
+    def log_z(arrays: Scores) -> Array:
+        return partition_of(chosen, arrays._replace(lengths=p.scores.lengths))
+
+    finite = jax.tree.map(lambda one: jnp.where(jnp.isneginf(one), 0, one), arrays)
+    total, expected = jax.jvp(log_z, (arrays,), (finite,))
     possible = p.some & (total > -jnp.inf)
     total, expected = (jnp.where(possible, one, 0) for one in (total, expected))
     return p.rows(total - expected)

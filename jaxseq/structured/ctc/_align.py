@@ -106,7 +106,7 @@ def _align(
     *,
     blank: int,
 ) -> Alignment:
-    lattice = build(log_probs, lengths, labels, label_lengths, blank)
+    lattice = build(log_probs, None, lengths, labels, label_lengths, blank)
     path, found = best_path(jax.lax.stop_gradient(lattice))
     met = jnp.take_along_axis(lattice.emission, path[:, None], axis=1)[:, 0]
     score = jnp.where(lattice.valid & found[None], met, 0).sum(0)

@@ -51,20 +51,28 @@ class Lattice(NamedTuple):
 
 
 def build(
-    log_probs: Array, lengths: Array, labels: Array, label_lengths: Array, blank: int
+    scores: Array,
+    norm: Array | None,
+    lengths: Array,
+    labels: Array,
+    label_lengths: Array,
+    blank: int,
 ) -> Lattice:
     """Returns the band.
 
     Args:
-      log_probs: ``[B, T, V]``; anything in the pads.
+      scores: ``[B, T, V]``, log-probabilities but for their norm; anything in the pads.
+      norm: ``[B, T]``, the log of what a frame's symbols sum to; None where that is 0.
       lengths: ``[B]``.
       labels: ``[B, N]``, all in 0..V-1.
       label_lengths: ``[B]``.
       blank: in 0..V-1.
     """
     rows, count = labels.shape
-    chosen = choose(log_probs, labels, blank)
+    chosen = choose(scores, labels, blank)
     chosen = chosen.astype(accumulator(chosen.dtype))
+    if norm is not None:
+        chosen = chosen - norm.T[:, None]
     valid = valid_steps(lengths, chosen.shape[0])
     blanks = jnp.where(valid[:, None], chosen[:, :1], 0)
     present = jnp.arange(count, dtype=jnp.int32)[:, None] < label_lengths[None]

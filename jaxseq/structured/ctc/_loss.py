@@ -46,6 +46,7 @@ def loss(
     label_lengths: Lengths | None = None,
     blank: int = 0,
     infeasible: str = "inf",
+    normalised: bool = True,
 ) -> Loss:
     r"""Returns minus the log-probability of the labels, summed over all their alignments, in nats.
 
@@ -58,8 +59,8 @@ def loss(
 
     What stands in the pads never matters, NaN included, neither for values nor for gradients. A row
     of length 0 with no labels has loss 0. Where rounding would make a small loss negative it is 0,
-    and its gradient stays. Nothing here is normalised: give the output of
-    :func:`jax.nn.log_softmax`.
+    and its gradient stays. Give the output of :func:`jax.nn.log_softmax`; or the logits, as not yet
+    normalised, which is the same in less time and in a half of the memory.
 
     Args:
       log_probs: the log-probabilities of the symbols at each frame.
@@ -71,6 +72,8 @@ def loss(
       blank: the symbol that stands for none, in 0..V-1.
       infeasible: what the loss of a row is that has too few frames: ``"inf"``, or ``"zero"``, which
         leaves it out of a sum. Its gradient is 0 either way.
+      normalised: whether ``log_probs`` are log-probabilities; if not, they are logits, and the
+        gradient is by these.
 
     Returns:
       The loss of each row, and which rows are infeasible: those with fewer frames than labels and
@@ -101,12 +104,17 @@ def loss(
     frames = check_frames(where, log_probs, lengths, blank)
     wanted = check_labels(where, frames, labels, label_lengths)
     nats, missing = _loss(
-        frames.log_probs, frames.lengths, *wanted, blank=frames.blank, zero=infeasible == "zero"
+        frames.log_probs,
+        frames.lengths,
+        *wanted,
+        blank=frames.blank,
+        zero=infeasible == "zero",
+        normalised=normalised,
     )
     return Loss(frames.rows(nats), frames.rows(missing))
 
 
-@functools.partial(jax.jit, static_argnames=("blank", "zero"))
+@functools.partial(jax.jit, static_argnames=("blank", "zero", "normalised"))
 def _loss(
     log_probs: Array,
     lengths: Array,
@@ -116,8 +124,9 @@ def _loss(
     *,
     blank: int,
     zero: bool,
+    normalised: bool,
 ) -> tuple[Array, Array]:
-    log_z = log_partition(blank, log_probs, lengths, labels, label_lengths)
+    log_z = log_partition(blank, normalised, log_probs, lengths, labels, label_lengths)
     missing = lengths < label_lengths + repeats(labels, label_lengths)
     possible = (log_z != -jnp.inf) & ~missing
     nats = -jnp.where(possible, log_z, 0)

@@ -5,6 +5,7 @@ import functools
 import jax
 import jax.numpy as jnp
 
+from jaxseq._arrays import accumulator
 from jaxseq._types import Array
 from jaxseq.structured._semiring import logsumexp
 from jaxseq.structured.ctc._lattice import Lattice, build, choose, predecessors
@@ -42,20 +43,34 @@ def total(lattice: Lattice, last: Array, height: Array) -> Array:
     return logsumexp(jnp.where(lattice.ends, last, -jnp.inf), 0) + height
 
 
-@functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
+def norms(logits: Array, normalised: bool) -> Array | None:
+    """Returns what each frame's symbols sum to, ``[B, T]``; None of what is normalised."""
+    if normalised:
+        return None
+    return jax.nn.logsumexp(logits.astype(accumulator(logits.dtype)), axis=-1)
+
+
+@functools.partial(jax.custom_jvp, nondiff_argnums=(0, 1))
 def log_partition(
-    blank: int, log_probs: Array, lengths: Array, labels: Array, label_lengths: Array
+    blank: int,
+    normalised: bool,
+    scores: Array,
+    lengths: Array,
+    labels: Array,
+    label_lengths: Array,
 ) -> Array:
     """Returns the log of the sum over all paths, ``[B]``; -inf where there is none.
 
     The band is made for one block of steps after the other: of the whole of it, it would be the
-    largest array but for ``log_probs``.
+    largest array but for ``scores``.
     """
+    norm = norms(scores, normalised)
 
     def block(carry: tuple[Array, Array], start: Array | int, size: int) -> tuple[Array, Array]:
         message, height = carry
-        piece = jax.lax.dynamic_slice_in_dim(log_probs, start, size, axis=1)
-        band = build(piece, lengths - start, labels, label_lengths, blank)
+        piece = jax.lax.dynamic_slice_in_dim(scores, start, size, axis=1)
+        level = None if norm is None else jax.lax.dynamic_slice_in_dim(norm, start, size, axis=1)
+        band = build(piece, level, lengths - start, labels, label_lengths, blank)
 
         def body(message: Array, emission: Array) -> tuple[Array, None]:
             return advance(message, band.skip) + emission, None
@@ -64,10 +79,10 @@ def log_partition(
         message, taken = lowered(message, band.last.size)
         return message, height + taken
 
-    band = build(log_probs[:, :0], lengths, labels, label_lengths, blank)
+    band = build(scores[:, :0], None, lengths, labels, label_lengths, blank)
     first = band.at(jnp.zeros_like(band.last))
     carry = (first.reshape(-1), jnp.zeros_like(first[0]))
-    count, rest = divmod(log_probs.shape[1], BLOCK)
+    count, rest = divmod(scores.shape[1], BLOCK)
     if count:
         starts = BLOCK * jnp.arange(count, dtype=jnp.int32)
         carry = jax.lax.scan(lambda carry, at: (block(carry, at, BLOCK), None), carry, starts)[0]
@@ -78,15 +93,31 @@ def log_partition(
 
 @log_partition.defjvp
 def log_partition_jvp(
-    blank: int, primals: tuple[Array, Array, Array, Array], tangents: tuple[Array, ...]
+    blank: int,
+    normalised: bool,
+    primals: tuple[Array, Array, Array, Array],
+    tangents: tuple[Array, ...],
 ) -> tuple[Array, Array]:
-    """Differentiates: the gradient of a log-probability is the posterior of what it is of."""
-    band = build(*primals, blank)
+    """Differentiates: the gradient of a log-probability is the posterior of what it is of.
+
+    That of logits has softmax taken from it. Made here it is one array, into which the posterior is
+    added; of :func:`jax.nn.log_softmax` come three of its size.
+    """
+    scores, lengths, labels, label_lengths = primals
+    norm = norms(scores, normalised)
+    band = build(scores, norm, lengths, labels, label_lengths, blank)
     log_z, probs = posterior(band)
-    d_chosen = choose(tangents[0], primals[2], blank).astype(probs.dtype)
+    d_chosen = choose(tangents[0], labels, blank).astype(probs.dtype)
     d_chosen = jnp.where(band.valid[:, None], d_chosen, 0)
     d_blanks = (probs[:, ::2] * d_chosen[:, :1]).sum((0, 1))
-    return log_z, d_blanks + (probs[:, 1::2] * d_chosen[:, 1:]).sum((0, 1))
+    d_log_z = d_blanks + (probs[:, 1::2] * d_chosen[:, 1:]).sum((0, 1))
+    if norm is None:
+        return log_z, d_log_z
+    valid = band.valid.T[..., None]
+    softmax = jnp.where(valid, jnp.exp(scores.astype(norm.dtype) - norm[..., None]), 0)
+    d_scores = jnp.where(valid, tangents[0].astype(norm.dtype), 0)
+    found = probs.sum(1).T[..., None]  # 1, or 0 where there is no path
+    return log_z, d_log_z - (found * softmax * d_scores).sum((1, 2))
 
 
 def posterior(lattice: Lattice) -> tuple[Array, Array]:

@@ -59,7 +59,7 @@ def viterbi(
       Algorithm", IEEE Transactions on Information Theory 13(2), 1967.
     """
     p = hmm_problem("viterbi", log_initial, log_transition, log_obs, lengths, observed, backend)
-    states, score = best_path(choose(backend, p.chain, MAX), p.chain)
+    states, score = best_path(choose(backend, p.scores, MAX), p.scores)
     return p.over_time(states, 0), p.rows(jnp.where(p.some, score, 0))
 
 
@@ -108,5 +108,5 @@ def sample(
       Journal of Econometrics 75(1), 1996.
     """
     p = hmm_problem("sample", log_initial, log_transition, log_obs, lengths, observed, backend)
-    log_filter = filtered(choose(backend, p.chain), p.chain)[1]
+    log_filter = filtered(choose(backend, p.scores), p.scores)[1]
     return p.over_time(draw(key, p.chain, log_filter), 0)

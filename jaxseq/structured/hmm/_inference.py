@@ -107,7 +107,7 @@ def log_likelihood(
     p = hmm_problem(
         "log_likelihood", log_initial, log_transition, log_obs, lengths, observed, backend
     )
-    log_z = log_partition(backend, p.chain)
+    log_z = log_partition(backend, p.scores)
     return p.rows(jnp.where(p.some, log_z, 0))
 
 
@@ -151,7 +151,7 @@ def filter(
       Rabiner, 1989, as in :func:`log_likelihood`.
     """
     p = hmm_problem("filter", log_initial, log_transition, log_obs, lengths, observed, backend)
-    log_z, log_filter = filtered(choose(backend, p.chain), p.chain)
+    log_z, log_filter = filtered(choose(backend, p.scores), p.scores)
     return Filtered(p.rows(jnp.where(p.some, log_z, 0)), p.over_time(log_filter, -jnp.inf))
 
 
@@ -198,10 +198,10 @@ def smooth(
       Rabiner, 1989, as in :func:`log_likelihood`.
     """
     p = hmm_problem("smooth", log_initial, log_transition, log_obs, lengths, observed, backend)
-    found = posterior(choose(backend, p.chain), p.chain)
+    found = posterior(choose(backend, p.scores), p.scores)
     return Smoothed(
         p.rows(jnp.where(p.some, found.log_z, 0)),
-        p.over_time(found.log_marginal, -jnp.inf),
+        p.over_steps(found.log_marginal, -jnp.inf),
         p.rows(found.counts),
     )
 
@@ -248,7 +248,7 @@ def pairwise(
       Rabiner, 1989, as in :func:`log_likelihood`.
     """
     p = hmm_problem("pairwise", log_initial, log_transition, log_obs, lengths, observed, backend)
-    pairs = log_pairs(choose(backend, p.chain), p.chain)
+    pairs = log_pairs(choose(backend, p.scores), p.scores)
     return p.rows(jnp.moveaxis(pairs, 0, 1))
 
 
@@ -298,7 +298,7 @@ def predict(
     p = hmm_problem("predict", log_initial, log_transition, log_obs, lengths, observed, backend)
     if p.chain.transition.ndim != 2:
         raise error("hmm.predict", "`log_transition` must have shape (K, K)")
-    log_filter = filtered(choose(backend, p.chain), p.chain)[1]
+    log_filter = filtered(choose(backend, p.scores), p.scores)[1]
     last = jnp.take_along_axis(log_filter, jnp.maximum(p.lengths - 1, 0)[None, :, None], 0)[0]
     begin = jnp.asarray(log_initial, last.dtype).reshape(-1, last.shape[-1])
     some = p.some[:, None]
