@@ -65,7 +65,7 @@ def entropy(
     lengths: Lengths | None = None,
     backend: str = "auto",
 ) -> Float[Array, "*batch"]:
-    r"""Returns the entropy of the distribution over tag paths, in nats.
+    r"""Returns the entropy of the distribution over tag paths, in nats, never negative.
 
     .. math:: H = \log Z - E[s(x, y)]
 
@@ -101,7 +101,6 @@ def entropy(
     """
     p = crf_problem("entropy", emissions, transitions, initial, final, allowed, lengths, backend)
     chosen = choose(backend, p.scores)
-
     arrays = p.scores._replace(lengths=None)
 
     def log_z(arrays: Scores) -> Array:
@@ -111,4 +110,6 @@ def entropy(
     total, expected = jax.jvp(log_z, (arrays,), (finite,))
     possible = p.some & (total > -jnp.inf)
     total, expected = (jnp.where(possible, one, 0) for one in (total, expected))
-    return p.rows(total - expected)
+    nats = total - expected
+    # What rounding makes negative is 0, and its gradient stays.
+    return p.rows(nats + jax.lax.stop_gradient(jnp.maximum(nats, 0) - nats))

@@ -25,6 +25,13 @@ def test_entropy_and_marginals_are_those_of_all_paths(forbid, x64):
         np.testing.assert_allclose(marginals[row], lattices.marginals(found)[0], atol=1e-13)
 
 
+def test_rounding_makes_no_entropy_negative():
+    rng = np.random.default_rng(0)
+    emission = rng.normal(size=(40, 9, 1)).astype(np.float32)
+    entropy = ENTROPY(emission, rng.normal(size=(1, 1)).astype(np.float32))
+    assert (entropy >= 0).all() and (entropy < 1e-5).all()
+
+
 def test_the_gradient_of_the_entropy_is_that_of_differences(x64):
     initial, transition, emission, final = lattices.scores(9)
     emission = np.nan_to_num(emission[:1])
