@@ -6,7 +6,6 @@ import wave
 
 import numpy as np
 import pytest
-from scipy import signal
 
 from jaxseq._checks import InputError
 from jaxseq.data import Sound, read_wav, resample
@@ -110,6 +109,8 @@ def test_a_missing_file_is_named(tmp_path):
 
 
 def test_sound_at_another_rate_is_what_scipy_makes_of_it():
+    from scipy import signal  # seconds of import, which the collecting processes need not have
+
     rng = np.random.default_rng(0)
     smooth = signal.firwin(201, 3000, fs=22050)  # nothing near the new half rate, where they differ
     sound = np.convolve(rng.standard_normal(5000), smooth)

@@ -46,13 +46,18 @@ def test_a_term_is_the_step_s_own_derivative_times_what_arrives_there():
     terms = diagnostics.bptt_terms(cell, params, xs, loss)
     flow = diagnostics.gradient_flow(lambda xs: loss(*jaxseq.scan(cell, params, xs)), xs)
     found = diagnostics.states(cell, params, xs)
-    before = jnp.concatenate([jnp.zeros((3, 1, 3)), found.h[:, :-1]], axis=1)
+    before = np.concatenate([np.zeros((3, 1, 3)), found.h[:, :-1]], axis=1)
+
+    @jax.jit
+    def pulled(h, x, arriving):
+        _, pull = jax.vjp(lambda p: cell.step(p, type(found)(h), x)[0].h, params)
+        return pull(arriving)[0].w_hh
+
+    arriving = np.asarray(flow.layers[0].gradient.h)
     for t in range(5):
         total = 0.0
         for row in range(3):
-            carry, x = type(found)(before[row, t]), xs[row, t]
-            _, pull = jax.vjp(lambda p, c=carry, x=x: cell.step(p, c, x)[0].h, params)
-            total = total + pull(flow.layers[0].gradient.h[row, t])[0].w_hh
+            total = total + pulled(before[row, t], np.asarray(xs)[row, t], arriving[row, t])
         np.testing.assert_allclose(terms.w_hh[t], total, atol=1e-12)
 
 
@@ -66,9 +71,14 @@ def test_of_no_steps_there_are_no_terms():
 def test_truncation_costs_less_the_longer_the_window():
     cell = CELLS["lstm"]
     params, xs = arguments(cell)
-    found = diagnostics.truncation_error(
-        cell, params, xs, lambda carry, ys: carry.h.sum(), windows=(1, 2, 5, 9), lengths=LENGTHS
-    )
+
+    @jax.jit
+    def run(params):
+        return diagnostics.truncation_error(
+            cell, params, xs, lambda carry, ys: carry.h.sum(), windows=(1, 2, 5, 9), lengths=LENGTHS
+        )
+
+    found = run(params)
     assert found.windows == (1, 2, 5, 9)
     relative, cosine = map(np.asarray, (found.relative, found.cosine))
     assert relative[0] > relative[1] > 1e-3

@@ -19,7 +19,7 @@ def example(
     rng = np.random.default_rng(seed)
 
     def draw(like):
-        return jax.numpy.asarray(rng.uniform(-1.0, 1.0, like.shape), like.dtype)
+        return jax.numpy.asarray(rng.uniform(-1.0, 1.0, like.shape).astype(like.dtype))
 
     params = jax.eval_shape(functools.partial(cell.init, dtype=dtype), jax.random.key(0))
     carry = jax.eval_shape(functools.partial(cell.carry, batch_shape=batch_shape), params)

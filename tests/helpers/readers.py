@@ -28,7 +28,7 @@ def drawn(make: Callable[[], Any], seed: int = 0) -> Any:
     rng = np.random.default_rng(seed)
 
     def draw(leaf: Any) -> Any:
-        return jnp.asarray(rng.uniform(-1.0, 1.0, leaf.shape), leaf.dtype)
+        return jnp.asarray(rng.uniform(-1.0, 1.0, leaf.shape).astype(leaf.dtype))
 
     return nn.with_params(model, jax.tree.map(draw, nn.pure(model).params))
 

@@ -1,12 +1,14 @@
 """A language model trained in seconds through the command line, and what the tests need to use it.
 
-It is trained once a session, for all test files together.
+It is trained once a session, for all test files and all processes together.
 """
 
 import contextlib
+import fcntl
 import functools
 import io
 import json
+import os
 import random
 from pathlib import Path
 from typing import NamedTuple
@@ -45,16 +47,39 @@ def train(data, out, *options):
     return ["train", "language-model", "--data", str(data), "--out", str(out), *SETTINGS, *options]
 
 
+def once(base, name, words_of):
+    """Runs a command line in a folder of all processes, by the first that needs it.
+
+    Args:
+      base: the folder of this process for temporary files.
+      name: of the folder.
+      words_of: gives the words of the command line, and what they need, in a folder.
+
+    Returns:
+      The folder, and what was printed.
+    """
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / name
+    folder.mkdir(exist_ok=True)
+    printed = folder / "printed"
+    with open(folder / "lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # another process waits here, and finds it done
+        if not printed.exists():
+            with contextlib.redirect_stdout(io.StringIO()) as said:
+                assert main(words_of(folder)) == 0
+            printed.write_text(said.getvalue())
+    return folder, printed.read_text()
+
+
 @functools.cache
 def trained(base):
     """The run that all tests of a session look at; who changes it takes a copy."""
-    folder = base / "tiny"
-    folder.mkdir()
-    text = folder / "prose.txt"
-    text.write_text(prose(420))
-    with contextlib.redirect_stdout(io.StringIO()) as printed:
-        assert main(train(text, folder / "run")) == 0
-    return Run(folder / "run", text, printed.getvalue())
+
+    def words_of(folder):
+        (folder / "prose.txt").write_text(prose(420))
+        return train(folder / "prose.txt", folder / "run")
+
+    folder, printed = once(base, "tiny", words_of)
+    return Run(folder / "run", folder / "prose.txt", printed)
 
 
 def contents(folder):

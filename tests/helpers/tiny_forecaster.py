@@ -1,13 +1,10 @@
 """A forecaster trained in seconds through the command line, once a session."""
 
-import contextlib
 import functools
-import io
 
 import numpy as np
+import tiny
 from tiny_tasks import Run
-
-from jaxseq.__main__ import main
 
 SETTINGS = [
     *("--time", "day", "--values", "temp,level", "--past-covariates", "rain"),
@@ -44,10 +41,10 @@ def train(data, out, *options):
 @functools.cache
 def trained(base):
     """The run that all tests of a session look at; who changes it takes a copy."""
-    folder = base / "tiny forecaster"
-    folder.mkdir()
-    path = folder / "shop.csv"
-    path.write_text(table())
-    with contextlib.redirect_stdout(io.StringIO()) as printed:
-        assert main(train(path, folder / "run")) == 0
-    return Run(folder / "run", path, printed.getvalue())
+
+    def words_of(folder):
+        (folder / "shop.csv").write_text(table())
+        return train(folder / "shop.csv", folder / "run")
+
+    folder, printed = tiny.once(base, "tiny forecaster", words_of)
+    return Run(folder / "run", folder / "shop.csv", printed)

@@ -4,15 +4,12 @@ The recordings are those of ``tests/recipes/spoken``: two digits each, said by e
 length, so that there is one shape to compile.
 """
 
-import contextlib
 import functools
-import io
 import shutil
 from pathlib import Path
 
+import tiny
 from tiny_tasks import Run
-
-from jaxseq.__main__ import main
 
 SPOKEN = Path(__file__).parent.parent / "recipes" / "spoken"
 SETTINGS = [
@@ -38,8 +35,9 @@ def train(data, out, *options):
 @functools.cache
 def recogniser(base):
     """The run that all tests of a session look at; who changes it takes a copy."""
-    data = recordings(base / "tiny speech")
-    directory = data.parent / "run"
-    with contextlib.redirect_stdout(io.StringIO()) as printed:
-        assert main(train(data, directory)) == 0
-    return Run(directory, data, printed.getvalue())
+
+    def words_of(folder):
+        return train(recordings(folder), folder / "run")
+
+    folder, printed = tiny.once(base, "tiny speech", words_of)
+    return Run(folder / "run", folder / "said.tsv", printed)

@@ -1,19 +1,16 @@
 """Classifiers, a tagger and a translator, trained in seconds through the command line.
 
-Each is trained once a session, for all test files together. All sequences of a file are equally
-long, so that there is one shape to compile.
+Each is trained once a session, for all test files and all processes together. All sequences of a
+file are equally long, so that there is one shape to compile.
 """
 
-import contextlib
 import functools
-import io
 import random
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-
-from jaxseq.__main__ import main
+import tiny
 
 SETTINGS = {
     "classification": [
@@ -120,46 +117,44 @@ def train(task, data, out, *options):
     return [*words, *SETTINGS[task], *map(str, options)]
 
 
-def _trained(task, data):
-    directory = data.parent / f"{data.stem} run"
-    with contextlib.redirect_stdout(io.StringIO()) as printed:
-        assert main(train(task, data, directory)) == 0
-    return Run(directory, data, printed.getvalue())
+def _trained(base, task, name, write):
+    def words_of(folder):
+        write(folder / name)
+        return train(task, folder / name, folder / "run")
 
-
-def _folder(base):
-    folder = base / "tiny tasks"
-    folder.mkdir(exist_ok=True)
-    return folder
+    folder, printed = tiny.once(base, f"tiny {name}", words_of)
+    return Run(folder / "run", folder / name, printed)
 
 
 @functools.cache
 def classifier(base):
     """The run of texts that all tests of a session look at; who changes it takes a copy."""
-    path = _folder(base) / "moods.tsv"
-    path.write_text(table(texts(80)))
-    return _trained("classification", path)
+    return _trained(
+        base, "classification", "moods.tsv", lambda path: path.write_text(table(texts(80)))
+    )
 
 
 @functools.cache
 def series_classifier(base):
     """The run of series, with a test part."""
-    path = _folder(base) / "walks.npz"
-    np.savez(path, **arrays(*series(40), "train_"), **arrays(*series(10, seed=1), "test_"))
-    return _trained("classification", path)
+
+    def write(path):
+        np.savez(path, **arrays(*series(40), "train_"), **arrays(*series(10, seed=1), "test_"))
+
+    return _trained(base, "classification", "walks.npz", write)
 
 
 @functools.cache
 def tagger(base):
     """The run of addresses, tagged by a CRF."""
-    path = _folder(base) / "addresses.conll"
-    path.write_text(columns(addresses(60)))
-    return _trained("tagging", path)
+    return _trained(
+        base, "tagging", "addresses.conll", lambda path: path.write_text(columns(addresses(60)))
+    )
 
 
 @functools.cache
 def translator(base):
     """The run of spellings."""
-    path = _folder(base) / "spellings.tsv"
-    path.write_text(pairs(spellings(80)))
-    return _trained("translation", path)
+    return _trained(
+        base, "translation", "spellings.tsv", lambda path: path.write_text(pairs(spellings(80)))
+    )

@@ -42,7 +42,7 @@ def test_lengths_and_masks_agree_and_pads_never_matter(name):
     targets = np.where(mask, TARGETS, np.nan)
     whole = jax.jit(loss)(*[a[:1, :3] for a in forecast], TARGETS[:1, :3], *more)
     for told in ({"lengths": LENGTHS}, {"mask": mask}):
-        found = loss(*inside, targets, *more, **told)
+        found = jax.jit(loss)(*inside, targets, *more, **told)
         np.testing.assert_allclose(found.total, whole.total, rtol=1e-5)
         assert found.count == 3
 

@@ -58,6 +58,11 @@ def run(model, inputs=TOKENS, lengths=LENGTHS, **more):
     return emissions, slopes
 
 
+@functools.partial(jax.jit, static_argnames="method")
+def call(model, *inputs, method="__call__", **more):
+    return getattr(model, method)(*inputs, **more)
+
+
 def spelling(characters=CHARACTERS, char_lengths=CHAR_LENGTHS):
     return {"characters": characters, "char_lengths": char_lengths}
 
@@ -102,7 +107,7 @@ def test_in_the_pads_there_is_the_bias_alone():
     emissions, _ = run(build())
     for emission in np.asarray(emissions)[PADDED]:
         np.testing.assert_array_equal(emission, build().bias.get_value())
-    assert build()(TOKENS[:, :0]).shape == (3, 0, K)
+    assert call(build(), TOKENS[:, :0]).shape == (3, 0, K)
 
 
 def test_what_is_in_the_pads_never_matters():
@@ -133,8 +138,8 @@ def test_batch_axes_are_as_one_and_one_example_needs_none():
     model = speller()
     expected = run(model, **spelling())[0]
     more = spelling(CHARACTERS[:, None], CHAR_LENGTHS[:, None])
-    close(model(TOKENS[:, None], lengths=LENGTHS[:, None], **more)[:, 0], expected)
-    alone = model(TOKENS[2, :2], **spelling(CHARACTERS[2, :2], CHAR_LENGTHS[2, :2]))
+    close(call(model, TOKENS[:, None], lengths=LENGTHS[:, None], **more)[:, 0], expected)
+    alone = call(model, TOKENS[2, :2], **spelling(CHARACTERS[2, :2], CHAR_LENGTHS[2, :2]))
     close(alone, expected[2, :2])
 
 
@@ -144,7 +149,7 @@ def test_vmap_is_the_batch():
     def one(tokens, length, characters, char_lengths):
         return model(tokens, lengths=length, **spelling(characters, char_lengths))
 
-    found = jax.vmap(one)(TOKENS, LENGTHS, CHARACTERS, CHAR_LENGTHS)
+    found = jax.jit(jax.vmap(one))(TOKENS, LENGTHS, CHARACTERS, CHAR_LENGTHS)
     close(found, run(model, **spelling())[0])
 
 
@@ -172,7 +177,7 @@ def test_emissions_of_half_precision_are_in_float32():
 @pytest.mark.parametrize("output", ["softmax", "crf"])
 def test_float64_is_kept(output):
     settings = {"vocab_size": V, "cell": "elman", "output": output, "param_dtype": jnp.float64}
-    model = nn.SequenceTagger(K, I, H, rngs=nnx.Rngs(0), **settings)
+    model = drawn(lambda: nn.SequenceTagger(K, I, H, rngs=nnx.Rngs(0), **settings))
     emissions, _ = run(model)
     nats, slope, tags, score = _scored(model, emissions, TAGS, LENGTHS)
     assert {array.dtype.name for array in (emissions, nats, slope, score)} == {"float64"}
@@ -230,8 +235,8 @@ def test_a_crf_is_the_module_of_that_name_on_the_emissions():
     alone = nn.CRF(K, allowed=BIO, rngs=nnx.Rngs(7))
     alone = nn.with_params(alone, nn.pure(build(output="crf")).params["crf"])
     nats, _, *decoded = scored("crf")
-    close(nats, alone.log_likelihood(EMISSIONS, TAGS, lengths=LENGTHS))
-    close(tuple(decoded), alone.viterbi(EMISSIONS, lengths=LENGTHS))
+    close(nats, call(alone, EMISSIONS, TAGS, lengths=LENGTHS, method="log_likelihood"))
+    close(tuple(decoded), call(alone, EMISSIONS, lengths=LENGTHS, method="viterbi"))
 
 
 @pytest.mark.parametrize("output", ["softmax", "crf"])
@@ -251,23 +256,22 @@ def test_emissions_and_tags_in_the_pads_never_matter(output):
 @pytest.mark.parametrize("output", ["softmax", "crf"])
 def test_without_lengths_every_step_is_valid(output):
     model, full = build(output=output), np.array([4, 4, 4])
-    close(model.decode(EMISSIONS), model.decode(EMISSIONS, lengths=full))
-    found = model.log_likelihood(EMISSIONS, TAGS)
-    close(found, model.log_likelihood(EMISSIONS, TAGS, lengths=full))
+    for method, given in (("decode", (EMISSIONS,)), ("log_likelihood", (EMISSIONS, TAGS))):
+        close(call(model, *given, method=method), call(model, *given, lengths=full, method=method))
 
 
 def test_softmax_takes_any_batch_axes():
     model, (nats, _, tags, score) = build(), scored("softmax")
-    two, lengths = EMISSIONS[:, None], LENGTHS[:, None]
-    found = model.log_likelihood(two, TAGS[:, None], lengths=lengths)
-    close(found[:, 0], nats)
-    close([array[:, 0] for array in model.decode(two, lengths=lengths)], [tags, score])
-    close(model.decode(EMISSIONS[2], lengths=np.array(2)), (tags[2], score[2]))
+    two, more = EMISSIONS[:, None], {"lengths": LENGTHS[:, None]}
+    close(call(model, two, TAGS[:, None], **more, method="log_likelihood")[:, 0], nats)
+    close([array[:, 0] for array in call(model, two, **more, method="decode")], [tags, score])
+    close(call(model, EMISSIONS[2], lengths=np.array(2), method="decode"), (tags[2], score[2]))
 
 
 def test_softmax_of_half_precision_is_in_float32():
     halves = jnp.asarray(EMISSIONS, jnp.bfloat16)
-    nats, score = build().log_likelihood(halves, TAGS), build().decode(halves)[1]
+    nats = call(build(), halves, TAGS, method="log_likelihood")
+    score = call(build(), halves, method="decode")[1]
     expected = np.take_along_axis(log_softmax(halves), TAGS[..., None], -1).sum((1, 2))
     assert nats.dtype == score.dtype == jnp.float32
     np.testing.assert_allclose(nats, expected, rtol=1e-5)
@@ -321,7 +325,8 @@ def test_a_tagger_of_chunks_learns_and_never_leaves_the_scheme():
     right = []
     for weights in (params, fit(loss, params, rate=0.1)):
         tagger = nn.with_params(model, weights)
-        found, _ = tagger.decode(tagger(tokens, lengths=lengths), lengths=lengths)
+        emissions = call(tagger, tokens, lengths=lengths)
+        found, _ = call(tagger, emissions, lengths=lengths, method="decode")
         for row, n in zip(np.asarray(found), lengths, strict=True):
             assert allowed_path(row[:n].tolist())
         right.append((found == tags)[np.arange(6) < lengths[:, None]].mean())

@@ -127,6 +127,7 @@ def test_without_a_held_out_part_the_last_weights_are_taken(tmp_path):
     assert again.items() >= report["train"].items()
 
 
+@pytest.mark.usefixtures("blank")
 def test_a_validation_file_chooses_the_weights(tmp_path):
     train = write(tmp_path / "a.tsv", tiny_tasks.texts(16))
     valid = write(tmp_path / "b.tsv", tiny_tasks.texts(8, seed=1))
@@ -180,6 +181,7 @@ def test_an_interrupted_run_goes_on_to_the_same_bits(run, tmp_path, monkeypatch)
         assert (tmp_path / "run" / name).read_bytes() == (run.directory / name).read_bytes()
 
 
+@pytest.mark.usefixtures("blank")
 def test_resuming_a_finished_run_writes_its_report_again(copy):
     before = read(copy / "report.json")
     (copy / "report.json").unlink()
@@ -187,6 +189,7 @@ def test_resuming_a_finished_run_writes_its_report_again(copy):
     assert read(copy / "report.json") == before
 
 
+@pytest.mark.usefixtures("blank")
 def test_data_that_changed_are_refused(run, copy, tmp_path):
     path = shutil.copy(run.data, tmp_path / "moods.tsv")
     tiny.edit(copy, data=str(path))
@@ -232,6 +235,7 @@ def test_evaluating_the_own_data_repeats_the_report(copy, series_run, tmp_path):
         assert read(directory / "report.json") == before
 
 
+@pytest.mark.usefixtures("blank")
 def test_another_file_is_evaluated_as_a_whole(copy, model, tmp_path):
     rows = tiny_tasks.texts(30, seed=5)
     rows = [row for row in rows if row[1] != "warm"]
@@ -242,6 +246,7 @@ def test_another_file_is_evaluated_as_a_whole(copy, model, tmp_path):
     assert read(copy / "evaluations" / "new.v2" / "report.json") == page
 
 
+@pytest.mark.usefixtures("blank")
 def test_the_file_of_the_run_by_its_name_is_evaluated_as_a_whole(run, copy):
     assert classification.evaluate(copy, source=str(run.data))["examples"] == 80
 

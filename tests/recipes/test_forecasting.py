@@ -119,6 +119,7 @@ def test_an_interrupted_run_goes_on_to_the_same_bits(run, model, tmp_path, monke
     ).read_bytes()
 
 
+@pytest.mark.usefixtures("blank")
 def test_a_line_is_still_continued_after_training(tmp_path):
     path = tmp_path / "line.csv"
     path.write_text("t,x\n" + "".join(f"{t},{2 * t - 8}\n" for t in range(40)))
@@ -198,6 +199,7 @@ def test_evaluating_the_own_data_repeats_the_report(copy, capsys):
     assert {path.name for path in out.iterdir()} == {"report.json", "forecast.png", "horizons.png"}
 
 
+@pytest.mark.usefixtures("blank")
 def test_another_file_is_forecast_but_for_its_first_window(copy, model, tmp_path):
     path = tmp_path / "new.csv.gz"
     path.write_bytes(gzip.compress(tiny_forecaster.table(30, seed=4, gap=20).encode()))
@@ -209,6 +211,7 @@ def test_another_file_is_forecast_but_for_its_first_window(copy, model, tmp_path
         forecasting.evaluate(copy, source=str(path))
 
 
+@pytest.mark.usefixtures("blank")
 def test_data_that_changed_are_refused(run, copy, tmp_path):
     path = shutil.copy(run.data, tmp_path / "shop.csv")
     tiny.edit(copy, data=str(path))

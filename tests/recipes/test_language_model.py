@@ -83,6 +83,7 @@ def test_evaluating_without_a_text_repeats_the_report(copy):
     assert json.loads(written.read_text()) == found
 
 
+@pytest.mark.usefixtures("blank")
 def test_another_text_can_choose_the_weights(tmp_path):
     for name, seed in (("train.txt", 1), ("valid.txt", 2)):
         (tmp_path / name).write_text(tiny.prose(200, seed=seed))
@@ -95,6 +96,7 @@ def test_another_text_can_choose_the_weights(tmp_path):
     assert found.items() >= report["valid"].items()
 
 
+@pytest.mark.usefixtures("blank")
 def test_a_run_by_words_reports_what_it_does_not_know(run, tmp_path):
     (tmp_path / "a.txt").write_text(run.text.read_text() + "once-upon-a-time")
     config = Config(

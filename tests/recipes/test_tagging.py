@@ -136,6 +136,7 @@ def test_without_a_held_out_part_the_last_weights_are_taken(tmp_path):
     assert tagging.evaluate(out).items() >= report["train"].items()
 
 
+@pytest.mark.usefixtures("blank")
 def test_a_validation_file_chooses_the_weights(tmp_path):
     train = write(tmp_path / "a.conll", tiny_tasks.addresses(16))
     valid = write(tmp_path / "b.conll", tiny_tasks.addresses(8, seed=1))
@@ -171,6 +172,7 @@ def test_an_interrupted_run_goes_on_to_the_same_bits(run, model, tmp_path, monke
         assert (tmp_path / "run" / name).read_bytes() == (run.directory / name).read_bytes()
 
 
+@pytest.mark.usefixtures("blank")
 def test_resuming_a_finished_run_writes_its_report_again(copy):
     before = read(copy / "report.json")
     (copy / "report.json").unlink()
@@ -178,6 +180,7 @@ def test_resuming_a_finished_run_writes_its_report_again(copy):
     assert read(copy / "report.json") == before
 
 
+@pytest.mark.usefixtures("blank")
 def test_data_that_changed_are_refused(run, copy, tmp_path):
     path = shutil.copy(run.data, tmp_path / "addresses.conll")
     tiny.edit(copy, data=str(path))
@@ -227,6 +230,7 @@ def test_evaluating_the_own_data_repeats_the_report(copy):
     assert read(copy / "report.json") == before
 
 
+@pytest.mark.usefixtures("blank")
 def test_another_file_is_evaluated_as_a_whole(copy, model, tmp_path):
     rows = [[("Newtown", "B-city"), ("7", "O")], *tiny_tasks.addresses(12, seed=5)]
     page = tagging.evaluate(copy, source=write(tmp_path / "new.v2.conll", rows))
@@ -238,6 +242,7 @@ def test_another_file_is_evaluated_as_a_whole(copy, model, tmp_path):
     assert read(copy / "evaluations" / "new.v2" / "report.json") == page
 
 
+@pytest.mark.usefixtures("blank")
 def test_another_file_is_evaluated_where_the_training_data_are_gone(copy, tmp_path):
     tiny.edit(copy, data="no/such/file.conll")
     source = write(tmp_path / "new.conll", tiny_tasks.addresses(4, seed=5))
@@ -246,6 +251,7 @@ def test_another_file_is_evaluated_where_the_training_data_are_gone(copy, tmp_pa
         tagging.evaluate(copy)
 
 
+@pytest.mark.usefixtures("blank")
 def test_the_file_of_the_run_by_its_name_is_evaluated_as_a_whole(run, copy):
     assert tagging.evaluate(copy, source=str(run.data))["sequences"] == 60
 

@@ -69,7 +69,7 @@ def test_a_few_rows_run_in_one_loop_and_many_in_two_but_on_an_accelerator(monkey
     assert loops(4) == 1
 
 
-@pytest.mark.parametrize("name", ["gru", "lstm"])
+@pytest.mark.parametrize("name", [pytest.param("gru", marks=pytest.mark.slow), "lstm"])
 def test_what_is_laid_out_for_an_accelerator_is_the_specification(name, x64, monkeypatch):
     """Eleven steps, so that iterations of eight leave a rest. It runs here all the same."""
     monkeypatch.setattr(jax, "default_backend", lambda: "gpu")

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from examples import example
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -76,9 +77,13 @@ def scalar(result):
     return jnp.dot(flat, jnp.sin(jnp.arange(1.0, flat.size + 1.0, dtype=flat.dtype)))
 
 
-def problem(cell, *, padded=False, reverse=False):
+MASKED = {"zoneout", "zoneout in evaluation", "dropout", "mixed stack"}  # not numbers alone
+
+
+def problem(name, *, padded=False, reverse=False):
     """Returns a scan of params, inputs and the numbers of a carry, and a point."""
-    params, xs, carry = random_example(cell, batch_shape=(2, 3), steps=4)
+    draw = random_example if name in MASKED else functools.partial(example, dtype=np.float64)
+    params, xs, carry = draw(cell := CELLS[name], batch_shape=(2, 3), steps=4)
     leaves, build = split_inexact(carry)
     options = {"reverse": reverse}
     if padded:
@@ -107,7 +112,7 @@ def differentiated(run, point):
 @functools.cache
 def specified(name, kind):
     """What the specification gives; once for all ways."""
-    run, point = problem(CELLS[name], **KINDS[kind])
+    run, point = problem(name, **KINDS[kind])
     return differentiated(functools.partial(run, backend="reference"), point)
 
 
@@ -129,7 +134,7 @@ def in_way(way, function, *args, **options):
 
 
 def is_the_specification(name, way, kind):
-    run, point = problem(CELLS[name], **KINDS[kind])
+    run, point = problem(name, **KINDS[kind])
 
     def result(remat):
         # By "auto" too a cell that decomposes is on the fast path; a mixed stack as far as it goes.
@@ -147,15 +152,11 @@ FAST = [
     ("lstm", "every third carry", "reversed"),
     ("lstm", "hoisted", "reversed"),
     ("lstm with a projection", "in the loop", "ragged"),
-    ("lstm with a projection", "states alone", "ragged"),
-    ("gru", "states alone", "ragged"),
     ("gru", "hoisted", "ragged"),
-    ("gru", "windows and a rest", "ragged"),
     ("peephole lstm", "windows", "reversed"),
     ("peephole lstm", "states alone", "reversed"),
     ("layer norm lstm", "states alone", "ragged"),
     ("layer norm gru", "every root of time", "reversed"),
-    ("layer norm gru", "in the loop", "reversed"),
     ("zoneout", "windows and a rest", "reversed"),
     ("zoneout", "states alone", "reversed"),
     ("zoneout in evaluation", "every third carry", "ragged"),
@@ -183,7 +184,7 @@ def test_values_and_gradients_are_those_of_the_reference_in_every_case(name, way
 @pytest.mark.parametrize("reverse", [False, True])
 def test_states_that_are_mapped_again_by_windows_leave_a_rest(reverse, x64):
     """Of more steps than a window of those has."""
-    params, xs, carry = random_example(GRU, batch_shape=(2,), steps=70)
+    params, xs, carry = example(GRU, batch_shape=(2,), steps=70, dtype=np.float64)
     options = {"lengths": jnp.array([70, 66]), "reverse": reverse}
 
     def run(point, **how):
@@ -199,8 +200,8 @@ def test_states_that_are_mapped_again_by_windows_leave_a_rest(reverse, x64):
 
 def every_order(run, point):
     """A tangent, a Hessian-vector product both ways, all in one program."""
-    point = jax.tree.map(jnp.nan_to_num, point)
-    direction = jax.tree.map(jnp.cos, point)
+    point = jax.tree.map(np.nan_to_num, point)
+    direction = jax.tree.map(np.cos, point)
 
     def loss(point):
         return scalar(run(point))
@@ -219,7 +220,7 @@ def every_order(run, point):
 
 
 def every_order_is_the_specifications(name, way, kind):
-    run, point = problem(CELLS[name], **KINDS[kind])
+    run, point = problem(name, **KINDS[kind])
 
     def result(remat):
         return every_order(functools.partial(run, backend="fused", remat=remat), point)
@@ -271,7 +272,7 @@ def test_gradients_over_any_shape_are_those_of_the_reference(data):
         return jaxseq.scan(cell, params, xs, carry=carry, **options, **how)
 
     with jax.enable_x64(True), override(schedule, schedule):
-        point = tuple(random_example(cell, batch_shape=(batch,), steps=steps))
+        point = example(cell, batch_shape=(batch,), steps=steps, dtype=np.float64)
         how = {"backend": "fused", "remat": remat, "unroll": unroll}
         actual = differentiated(functools.partial(run, **how), point)
         assert_equal(actual, differentiated(functools.partial(run, backend="reference"), point))
@@ -326,7 +327,7 @@ def test_the_whole_contract_holds_for_every_cell(cell, check, x64):
 @pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float32])
 def test_lower_precisions_agree_with_the_reference(dtype):
     cell = jaxseq.lstm(3, 5)
-    params = cell.init(jax.random.key(0), dtype)
+    params = jax.jit(cell.init, static_argnums=1)(jax.random.key(0), dtype)
     xs = jax.random.normal(jax.random.key(1), (2, 7, 3), dtype)
     run = functools.partial(jaxseq.scan, cell, params, xs, lengths=jnp.array([7, 4]))
     (fused, ys), (reference, expected) = run(backend="fused"), run(backend="reference")
@@ -341,9 +342,9 @@ def test_lower_precisions_agree_with_the_reference(dtype):
 def test_gradients_in_bfloat16_are_summed_up_in_float32(name):
     """A sum of bfloat16 numbers stands still where one is 1/256 of it; so do 2000 equal steps."""
     cell = CELLS[name]
-    params = jax.tree.map(lambda leaf: 0.5 * leaf, cell.init(jax.random.key(0)))
-    half = jax.tree.map(lambda leaf: leaf.astype(jnp.bfloat16), params)
-    xs = jnp.full((2000, 2), 0.5)
+    params = jax.jit(cell.init)(jax.random.key(0))
+    half = jax.tree.map(lambda leaf: np.asarray(0.5 * np.asarray(leaf), jnp.bfloat16), params)
+    xs = np.full((2000, 2), 0.5, np.float32)
 
     def gradient(params, xs):
         return jax.jit(
@@ -352,7 +353,7 @@ def test_gradients_in_bfloat16_are_summed_up_in_float32(name):
             )
         )(params)
 
-    exact = gradient(jax.tree.map(lambda leaf: leaf.astype(jnp.float32), half), xs)
+    exact = gradient(jax.tree.map(lambda leaf: leaf.astype(np.float32), half), xs)
     grads = gradient(half, xs.astype(jnp.bfloat16))
     for a, b in zip(jax.tree.leaves(grads), jax.tree.leaves(exact), strict=True):
         assert a.dtype == jnp.bfloat16

@@ -47,71 +47,97 @@ def poisoned(xs, lengths):
     return jnp.where(np.arange(xs.shape[-2])[:, None] < lengths[..., None, None], xs, jnp.nan)
 
 
+@functools.cache
+def valued(name, reverse, associative):
+    """All that a scan returns and its gradients; those of the specification once for both ways."""
+    cell = CELLS[name]
+    params, xs, carry = example(cell, batch_shape=(2, 3), steps=5, dtype=np.float64)
+    options = {"lengths": LENGTHS, "resets": RESETS, "reverse": reverse}
+    inputs = xs if associative is None else poisoned(xs, LENGTHS)
+
+    def loss(params, carry, xs):
+        result = run(cell, params, carry, xs, associative=associative, **options)
+        return scalar(result), result
+
+    grads, result = jax.jit(jax.grad(loss, (0, 1, 2), has_aux=True))(params, carry, inputs)
+    return result, grads, linear_twins.sequence(TWINS[name], params, carry, xs, **options)
+
+
 @WAYS
 @pytest.mark.parametrize("reverse", [False, True])
 @pytest.mark.parametrize("name", CELLS)
 def test_values_are_the_papers_and_gradients_the_specifications(name, reverse, associative, x64):
-    cell = CELLS[name]
-    params, xs, carry = example(cell, batch_shape=(2, 3), steps=5, dtype=np.float64)
-    options = {"lengths": LENGTHS, "resets": RESETS, "reverse": reverse}
-    expected = linear_twins.sequence(TWINS[name], params, carry, xs, **options)
-    results = []
-    for way, inputs in ((associative, poisoned(xs, LENGTHS)), (None, xs)):
-
-        def loss(params, carry, xs, way=way):
-            result = run(cell, params, carry, xs, associative=way, **options)
-            return scalar(result), result
-
-        grads, result = jax.jit(jax.grad(loss, (0, 1, 2), has_aux=True))(params, carry, inputs)
-        assert_equal(result, expected)
-        results.append(grads)
-    assert_equal(*results)
+    result, grads, expected = valued(name, reverse, associative)
+    specified, specified_grads, _ = valued(name, reverse, None)
+    assert_equal(result, expected)
+    assert_equal(specified, expected)
+    assert_equal(grads, specified_grads)
 
 
-@WAYS
-@pytest.mark.parametrize("steps", [0, 1, 2, 7])
-@pytest.mark.parametrize("name", CELLS)
-def test_any_number_of_steps_without_a_batch(name, steps, associative, x64):
+@functools.cache
+def both_directions(name, steps, associative):
+    """A number of steps without a batch and its gradients, forwards and backwards."""
     cell = CELLS[name]
     params, xs, carry = example(cell, steps=steps, dtype=np.float64)
 
-    def loss(params, carry, xs, reverse, way):
-        return scalar(run(cell, params, carry, xs, reverse=reverse, associative=way))
+    def loss(params, carry, reverse):
+        return scalar(run(cell, params, carry, xs, reverse=reverse, associative=associative))
 
-    differentiate = jax.jit(jax.value_and_grad(loss, (0, 1)), static_argnums=(3, 4))
-    for reverse in (False, True):
-        assert_equal(
-            *(differentiate(params, carry, xs, reverse, way) for way in (associative, None))
-        )
+    differentiate = jax.value_and_grad(loss, (0, 1))
+    return jax.jit(lambda *at: [differentiate(*at, reverse) for reverse in (False, True)])(
+        params, carry
+    )
 
 
 @WAYS
-@pytest.mark.parametrize("name", ["lru", "min_lstm"])
-def test_every_order_of_derivative_is_that_of_the_specification(name, associative, x64):
+@pytest.mark.parametrize(
+    ("name", "steps"),
+    [
+        pytest.param(name, steps, marks=[pytest.mark.slow] * (steps == 2 and name != "lru"))
+        for name in CELLS
+        for steps in (0, 1, 2, 7)
+    ],
+)
+def test_any_number_of_steps_without_a_batch(name, steps, associative, x64):
+    assert_equal(both_directions(name, steps, associative), both_directions(name, steps, None))
+
+
+@functools.cache
+def orders(name, associative):
+    """A derivative forwards, and two of the second order."""
     cell = CELLS[name]
     point = example(cell, batch_shape=(3,), steps=5, dtype=np.float64)
     direction = jax.tree.map(jnp.cos, point)
     options = {"lengths": LENGTHS[1], "resets": RESETS[0], "reverse": True}
-    results = []
-    for way in (associative, None):
 
-        def loss(point, way=way):
-            params, xs, carry = point
-            return scalar(run(cell, params, carry, xs, associative=way, **options))
+    def loss(point):
+        params, xs, carry = point
+        return scalar(run(cell, params, carry, xs, associative=associative, **options))
 
-        def orders(point, direction, loss=loss):
-            forward = jax.jvp(loss, (point,), (direction,))
-            forward_over_reverse = jax.jvp(jax.grad(loss), (point,), (direction,))[1]
+    def derivatives(point, direction):
+        forward = jax.jvp(loss, (point,), (direction,))
+        forward_over_reverse = jax.jvp(jax.grad(loss), (point,), (direction,))[1]
 
-            def slope(point):
-                grads = jax.tree.leaves(jax.grad(loss)(point))
-                directions = jax.tree.leaves(direction)
-                return sum(jnp.sum(g * d) for g, d in zip(grads, directions, strict=True))
+        def slope(point):
+            grads, along = jax.tree.leaves(jax.grad(loss)(point)), jax.tree.leaves(direction)
+            return sum(jnp.sum(g * d) for g, d in zip(grads, along, strict=True))
 
-            return forward, forward_over_reverse, jax.grad(slope)(point)
+        return forward, forward_over_reverse, jax.grad(slope)(point)
 
-        results.append(jax.jit(orders)(point, direction))
-    assert_equal(*results)
+    return jax.jit(derivatives)(point, direction)
+
+
+@pytest.mark.parametrize(
+    ("name", "associative"),
+    [
+        pytest.param("lru", False, id="lru-in order"),
+        pytest.param("lru", True, id="lru-associative"),
+        pytest.param("min_lstm", False, id="min_lstm-in order"),
+        pytest.param("min_lstm", True, id="min_lstm-associative", marks=pytest.mark.slow),
+    ],
+)
+def test_every_order_of_derivative_is_that_of_the_specification(name, associative, x64):
+    assert_equal(orders(name, associative), orders(name, None))
 
 
 @pytest.mark.parametrize("leaf", ["nu_log", "B_im", "D", "re", "xs"])
@@ -137,9 +163,8 @@ def test_a_gradient_with_respect_to_anything_alone(leaf, x64):
     assert_equal(gradients[1], gradients[2])
 
 
-@WAYS
 @pytest.mark.parametrize("reverse", [False, True])
-def test_a_fresh_start_may_depend_on_the_weights(reverse, associative, x64):
+def test_a_fresh_start_may_depend_on_the_weights(reverse, x64):
     def reset(params, carry):
         return type(carry)(jnp.sin(params.nu_log), jnp.cos(params.theta_log))
 
@@ -151,7 +176,9 @@ def test_a_fresh_start_may_depend_on_the_weights(reverse, associative, x64):
         return scalar(run(cell, params, carry, xs, associative=way, **options))
 
     differentiate = jax.jit(jax.value_and_grad(loss), static_argnums=1)
-    assert_equal(differentiate(params, associative), differentiate(params, None))
+    expected = differentiate(params, None)
+    for associative in (False, True):
+        assert_equal(differentiate(params, associative), expected)
 
 
 @WAYS
@@ -201,8 +228,7 @@ def pooled():
     return jaxseq.Cell("pooled", 2, 2, init, zeros, step, linear=linear)
 
 
-@WAYS
-def test_a_state_may_be_several_real_arrays_of_any_rank(associative, x64):
+def test_a_state_may_be_several_real_arrays_of_any_rank(x64):
     cell = pooled()
     params, xs, carry = testing.random_example(cell, batch_shape=(3,), steps=5)
 
@@ -212,7 +238,9 @@ def test_a_state_may_be_several_real_arrays_of_any_rank(associative, x64):
         return scalar(result), result
 
     differentiate = jax.jit(jax.grad(loss, (0, 1, 2), has_aux=True), static_argnums=3)
-    assert_equal(*(differentiate(params, carry, xs, way) for way in (associative, None)))
+    expected = differentiate(params, carry, xs, None)
+    for associative in (False, True):
+        assert_equal(differentiate(params, carry, xs, associative), expected)
 
 
 @pytest.mark.parametrize("name", CELLS)
