@@ -35,8 +35,9 @@ NOTES = {
     "watch; of dynamax, the loop of `fit_em`, which that would compile anew at every call, and "
     "with a trace of a prior on the first state, without which its estimate is NaN.",
     "ctc": "From logits, `log_softmax` included, summed over the batch; the gradient is by the "
-    "logits. Lengths uniform in T/2..T and N/2..N, the first ones T and N. PyTorch has its logits "
-    "with time in front, as it reads them.",
+    "logits. jaxseq (`normalised=False`) and optax are given the logits, PyTorch what "
+    "`log_softmax` makes of them. Lengths uniform in T/2..T and N/2..N, the first ones T and N. "
+    "PyTorch has its logits with time in front, as it reads them.",
 }
 
 

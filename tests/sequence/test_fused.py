@@ -10,6 +10,7 @@ import pytest
 from examples import example
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from orders import every_order
 
 import jaxseq
 from jaxseq import testing
@@ -198,34 +199,18 @@ def test_states_that_are_mapped_again_by_windows_leave_a_rest(reverse, x64):
     )
 
 
-def every_order(run, point):
-    """A tangent, a Hessian-vector product both ways, all in one program."""
+def all_orders(run, point):
     point = jax.tree.map(np.nan_to_num, point)
-    direction = jax.tree.map(np.cos, point)
-
-    def loss(point):
-        return scalar(run(point))
-
-    def orders(point, direction):
-        forward = jax.jvp(loss, (point,), (direction,))
-        forward_over_reverse = jax.jvp(jax.grad(loss), (point,), (direction,))[1]
-
-        def slope(point):
-            grads, along = jax.tree.leaves(jax.grad(loss)(point)), jax.tree.leaves(direction)
-            return sum(jnp.sum(g * d) for g, d in zip(grads, along, strict=True))
-
-        return forward, forward_over_reverse, jax.grad(slope)(point)
-
-    return jax.jit(orders)(point, direction)
+    return every_order(lambda point: scalar(run(point)), point, jax.tree.map(np.cos, point))
 
 
 def every_order_is_the_specifications(name, way, kind):
     run, point = problem(name, **KINDS[kind])
 
     def result(remat):
-        return every_order(functools.partial(run, backend="fused", remat=remat), point)
+        return all_orders(functools.partial(run, backend="fused", remat=remat), point)
 
-    expected = every_order(functools.partial(run, backend="reference"), point)
+    expected = all_orders(functools.partial(run, backend="reference"), point)
     assert_equal(in_way(way, result), expected)
 
 

@@ -8,6 +8,7 @@ import linear_twins
 import numpy as np
 import pytest
 from examples import example
+from orders import every_order
 
 import jaxseq
 from jaxseq import testing
@@ -114,17 +115,7 @@ def orders(name, associative):
         params, xs, carry = point
         return scalar(run(cell, params, carry, xs, associative=associative, **options))
 
-    def derivatives(point, direction):
-        forward = jax.jvp(loss, (point,), (direction,))
-        forward_over_reverse = jax.jvp(jax.grad(loss), (point,), (direction,))[1]
-
-        def slope(point):
-            grads, along = jax.tree.leaves(jax.grad(loss)(point)), jax.tree.leaves(direction)
-            return sum(jnp.sum(g * d) for g, d in zip(grads, along, strict=True))
-
-        return forward, forward_over_reverse, jax.grad(slope)(point)
-
-    return jax.jit(derivatives)(point, direction)
+    return every_order(loss, point, direction)
 
 
 @pytest.mark.parametrize(

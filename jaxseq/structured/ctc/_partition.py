@@ -7,6 +7,7 @@ import jax.numpy as jnp
 
 from jaxseq._arrays import accumulator
 from jaxseq._types import Array
+from jaxseq.structured._arguments import valid_steps
 from jaxseq.structured._semiring import logsumexp
 from jaxseq.structured.ctc._lattice import Lattice, build, choose, predecessors
 
@@ -43,11 +44,26 @@ def total(lattice: Lattice, last: Array, height: Array) -> Array:
     return logsumexp(jnp.where(lattice.ends, last, -jnp.inf), 0) + height
 
 
-def norms(logits: Array, normalised: bool) -> Array | None:
-    """Returns what each frame's symbols sum to, ``[B, T]``; None of what is normalised."""
-    if normalised:
-        return None
+@jax.custom_jvp
+def norms(logits: Array, lengths: Array) -> Array:
+    """Returns the log of what each frame's symbols sum to, ``[B, T]``; anything in the pads."""
     return jax.nn.logsumexp(logits.astype(accumulator(logits.dtype)), axis=-1)
+
+
+@norms.defjvp
+def norms_jvp(primals: tuple[Array, Array], tangents: tuple[Array, Array]) -> tuple[Array, Array]:
+    """Differentiates, with 0 in the pads, whatever stands there."""
+    logits, lengths = primals
+    norm = norms(logits, lengths)
+    return norm, mean(logits, norm, lengths, tangents[0])
+
+
+def mean(logits: Array, norm: Array, lengths: Array, values: Array) -> Array:
+    """Returns the mean of values under softmax, ``[B, T]``; 0 in the pads."""
+    valid = valid_steps(lengths, norm.shape[1]).T[..., None]
+    # Logits are left out before the exponential, or a NaN would reach higher derivatives.
+    probs = jnp.exp(jnp.where(valid, logits.astype(norm.dtype) - norm[..., None], -jnp.inf))
+    return (probs * jnp.where(valid, values.astype(norm.dtype), 0)).sum(-1)
 
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(0, 1))
@@ -64,7 +80,7 @@ def log_partition(
     The band is made for one block of steps after the other: of the whole of it, it would be the
     largest array but for ``scores``.
     """
-    norm = norms(scores, normalised)
+    norm = None if normalised else norms(scores, lengths)
 
     def block(carry: tuple[Array, Array], start: Array | int, size: int) -> tuple[Array, Array]:
         message, height = carry
@@ -104,7 +120,7 @@ def log_partition_jvp(
     added; of :func:`jax.nn.log_softmax` come three of its size.
     """
     scores, lengths, labels, label_lengths = primals
-    norm = norms(scores, normalised)
+    norm = None if normalised else norms(scores, lengths)
     band = build(scores, norm, lengths, labels, label_lengths, blank)
     log_z, probs = posterior(band)
     d_chosen = choose(tangents[0], labels, blank).astype(probs.dtype)
@@ -113,11 +129,8 @@ def log_partition_jvp(
     d_log_z = d_blanks + (probs[:, 1::2] * d_chosen[:, 1:]).sum((0, 1))
     if norm is None:
         return log_z, d_log_z
-    valid = band.valid.T[..., None]
-    softmax = jnp.where(valid, jnp.exp(scores.astype(norm.dtype) - norm[..., None]), 0)
-    d_scores = jnp.where(valid, tangents[0].astype(norm.dtype), 0)
-    found = probs.sum(1).T[..., None]  # 1, or 0 where there is no path
-    return log_z, d_log_z - (found * softmax * d_scores).sum((1, 2))
+    found = probs.sum(1).T  # 1, or 0 where there is no path
+    return log_z, d_log_z - (found * mean(scores, norm, lengths, tangents[0])).sum(1)
 
 
 def posterior(lattice: Lattice) -> tuple[Array, Array]:

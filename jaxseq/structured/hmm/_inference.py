@@ -296,15 +296,15 @@ def predict(
     if steps < 1:
         raise error("hmm.predict", f"`steps` must be at least 1, but it is {steps}")
     p = hmm_problem("predict", log_initial, log_transition, log_obs, lengths, observed, backend)
-    if p.chain.transition.ndim != 2:
+    if p.scores.transition.ndim != 2:
         raise error("hmm.predict", "`log_transition` must have shape (K, K)")
     log_filter = filtered(choose(backend, p.scores), p.scores)[1]
     last = jnp.take_along_axis(log_filter, jnp.maximum(p.lengths - 1, 0)[None, :, None], 0)[0]
     begin = jnp.asarray(log_initial, last.dtype).reshape(-1, last.shape[-1])
     some = p.some[:, None]
-    now = jnp.where(some, vecmat(LOG, last, p.chain.transition), begin)
+    now = jnp.where(some, vecmat(LOG, last, p.scores.transition), begin)
     ahead = [now]
     for _ in range(steps - 1):
-        now = vecmat(LOG, now, p.chain.transition)
+        now = vecmat(LOG, now, p.scores.transition)
         ahead.append(now)
     return p.rows(jnp.stack(ahead, axis=1))
