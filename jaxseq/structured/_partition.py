@@ -1,7 +1,8 @@
 """The sum over all paths of a chain, its derivative, and the posterior of states."""
 
 import functools
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -10,7 +11,7 @@ from jaxseq._types import Array
 from jaxseq.structured import _messages
 from jaxseq.structured import _steps as steps
 from jaxseq.structured._backend import choose
-from jaxseq.structured._blocks import filter_blocks, smooth_blocks
+from jaxseq.structured._blocks import filter_blocks, smooth_blocks, total_of_blocks
 from jaxseq.structured._groups import even, log_total
 from jaxseq.structured._messages import Chain
 from jaxseq.structured._scaled import (
@@ -18,10 +19,12 @@ from jaxseq.structured._scaled import (
     Scaled,
     Smoothed,
     arriving,
+    dense,
     filter_sequential,
     log_arrival,
     log_filtered,
     log_scale,
+    of_rows,
     scale,
     smooth_sequential,
     trusted,
@@ -153,13 +156,15 @@ def _log_partition(backend: str, scores: Scores) -> Array:
             chain = scores.chain
             scaled = scale(chain)
             messages = messages_forward(scaled, choose(backend, scores))
-            log_z = log_scale(scaled, messages).sum(0)
+            log_z = log_scale(scaled, messages.scale).sum(0)
             trust = trusted(chain, scaled, messages)
         return jax.lax.cond(trust, lambda: log_z, lambda: exact_log_partition(scores.chain))
 
     if chosen == "associative":
-        return with_messages()
-    return jax.lax.cond(even(scores.transition), lambda: log_total(scores), with_messages)
+        lossless, alone = dense(scores.transition), lambda: total_of_blocks(scale(scores.chain))
+    else:
+        lossless, alone = even(scores.transition), lambda: log_total(scores)
+    return jax.lax.cond(lossless, alone, with_messages)
 
 
 @_log_partition.defjvp
@@ -173,14 +178,14 @@ def log_partition_jvp(
     """
     (scores,), (d_scores,) = primals, tangents
     backend = choose(backend, scores)
-    if backend != "sequential" or scores.transition.ndim == 4:
+    if backend == "reference" or scores.transition.ndim == 4:
         return jvp_of_chain(backend, scores, d_scores)
-    log_z, marginal, counts = expected(scores)
+    log_z, marginal, counts = expected(backend, scores)
     d_emission, valid = d_scores.emission, scores.valid(0, scores.sizes[0])
     if valid is not None:
         d_emission = jnp.where(valid.T[..., None], d_emission, 0)
-    d_move = jnp.expand_dims(d_scores.transition, range(3 - d_scores.transition.ndim))
-    d_log_z = (marginal * d_emission).sum((1, 2)) + (counts * d_move).sum((1, 2))
+    d_counts = counts * of_rows(d_scores.transition)
+    d_log_z = (marginal * d_emission).sum((1, 2)) + d_counts.sum((1, 2))
     if d_scores.initial is not None:
         d_log_z = d_log_z + (marginal[:, 0] * d_scores.initial).sum(-1)
     if d_scores.final is not None:
@@ -225,7 +230,7 @@ def jvp_of_chain(backend: str, scores: Scores, d_scores: Scores) -> tuple[Array,
         moved = jnp.einsum(f"tbi,{axes}->tbj", messages.probs[:-1], d_move, precision="highest")
         return (marginal * d_emission).sum((0, 2)) + (moved * smoothed.arrival).sum((0, 2))
 
-    log_z = log_scale(scaled, messages).sum(0)
+    log_z = log_scale(scaled, messages.scale).sum(0)
     log_z = jax.lax.cond(trust, lambda: log_z, lambda: exact_log_partition(chain))
     return log_z, jax.lax.cond(trust, fast, lambda *d: exact(*d)[1], *d_arrays)
 
@@ -233,9 +238,11 @@ def jvp_of_chain(backend: str, scores: Scores, d_scores: Scores) -> tuple[Array,
 log_partition = jax.jit(_log_partition, static_argnums=0)
 
 
-@jax.custom_jvp
-def expected(scores: Scores) -> Expected:
+@functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
+def expected(backend: str, scores: Scores) -> Expected:
     """Returns the derivatives of the log-partition, of transitions that stand still."""
+    if backend == "associative":
+        return lossless_or_checked(backend, scores, expected_of_messages)
     log_z, trust, kept = steps.forward(scores, steps.GRADIENT_NUMBERS)
     return jax.lax.cond(
         trust,
@@ -245,37 +252,50 @@ def expected(scores: Scores) -> Expected:
 
 
 @expected.defjvp
-def expected_jvp(primals: tuple[Scores], tangents: tuple[Scores]) -> tuple[Expected, Expected]:
+def expected_jvp(
+    backend: str, primals: tuple[Scores], tangents: tuple[Scores]
+) -> tuple[Expected, Expected]:
     """Differentiates what is expected, through the messages of all steps."""
-    return jax.jvp(expected_of_messages, primals, tangents)
+    return jax.jvp(functools.partial(expected_of_messages, backend), primals, tangents)
 
 
-def expected_of_messages(scores: Scores) -> Expected:
-    """Returns what :func:`expected` does, from the messages of all steps."""
+def expected_of_messages(backend: str, scores: Scores, *, lossless: bool = False) -> Expected:
+    """Returns what :func:`expected` does, from the messages of all steps.
+
+    Args:
+      backend: not the reference.
+      scores: of the chain.
+      lossless: whether it is known that probabilities lose nothing.
+    """
     chain = scores.chain
     scaled = scale(chain)
-    messages = filter_sequential(scaled)
-    smoothed = smooth_sequential(scaled, messages)
+    messages = messages_forward(scaled, backend)
+    smoothed = messages_backward(scaled, messages, backend)
 
     def fast() -> Expected:
         marginal = messages.probs * smoothed.ratio
         if chain.valid is not None:
             marginal = jnp.where(chain.valid[..., None], marginal, 0)
-        counts = counts_of(scaled, messages, smoothed)
-        log_z = log_scale(scaled, messages).sum(0)
-        return Expected(log_z, jnp.moveaxis(marginal, 0, 1), counts)
+        log_z = log_scale(scaled, messages.scale).sum(0)
+        return Expected(log_z, jnp.moveaxis(marginal, 0, 1), smoothed.counts)
 
+    if lossless:
+        return fast()
     trust = trusted(chain, scaled, messages, smoothed)
     return jax.lax.cond(trust, fast, lambda: exact_expected(chain))
 
 
-def counts_of(scaled: Scaled, messages: Filtered, smoothed: Smoothed) -> Array:
-    """Returns how often each transition is expected, ``[B, K, K]``."""
-    before, move, after = messages.probs[:-1], scaled.transition, smoothed.arrival
-    if move.ndim == 4:
-        return jnp.einsum("tbi,tbij,tbj->bij", before, move, after, precision="highest")
-    counts = jnp.einsum("tbi,tbj->bij", before, after, precision="highest")
-    return counts * jnp.expand_dims(move, range(3 - move.ndim))
+def lossless_or_checked(backend: str, scores: Scores, of_messages: Callable) -> Any:
+    """Returns what is made of messages, without a look at all of them where none is needed.
+
+    A check wants them as arrays, and so does a branch that comes after them. Where nothing can be
+    lost, all is made in one branch, and most of them are never written.
+    """
+    return jax.lax.cond(
+        dense(scores.transition),
+        lambda: of_messages(backend, scores, lossless=True),
+        lambda: of_messages(backend, scores),
+    )
 
 
 @functools.partial(jax.jit, static_argnums=0)
@@ -287,7 +307,7 @@ def filtered(backend: str, scores: Scores) -> tuple[Array, Array]:
     scaled = scale(chain)
     messages = messages_forward(scaled, backend)
     before = arriving(scaled, messages)
-    fast = log_scale(scaled, messages).sum(0), log_filtered(chain, scaled, messages, before)
+    fast = log_scale(scaled, messages.scale).sum(0), log_filtered(chain, scaled, messages, before)
     trust = trusted(chain, scaled, messages)
     return jax.lax.cond(trust, lambda: fast, lambda: exact_filtered(chain))
 
@@ -298,7 +318,7 @@ def _posterior(backend: str, scores: Scores) -> Posterior:
     if backend == "reference":
         return exact_posterior(scores.chain)
     if backend == "associative" or scores.transition.ndim == 4:
-        return posterior_of_messages(backend, scores)
+        return lossless_or_checked(backend, scores, posterior_of_messages)
     log_z, trust, kept = steps.forward(scores)
 
     def fast() -> Posterior:
@@ -317,8 +337,14 @@ def posterior_jvp(
     return jax.jvp(functools.partial(posterior_of_messages, backend), primals, tangents)
 
 
-def posterior_of_messages(backend: str, scores: Scores) -> Posterior:
-    """Returns the posterior, from the messages of all steps."""
+def posterior_of_messages(backend: str, scores: Scores, *, lossless: bool = False) -> Posterior:
+    """Returns the posterior, from the messages of all steps.
+
+    Args:
+      backend: of the messages.
+      scores: of the chain.
+      lossless: whether it is known that probabilities lose nothing.
+    """
     chain = scores.chain
     if backend == "reference":
         return exact_posterior(chain)
@@ -327,12 +353,13 @@ def posterior_of_messages(backend: str, scores: Scores) -> Posterior:
     smoothed = messages_backward(scaled, messages, backend)
 
     def fast() -> Posterior:
-        log_z = log_scale(scaled, messages).sum(0)
+        log_z = log_scale(scaled, messages.scale).sum(0)
         log_filter = log_filtered(chain, scaled, messages, arriving(scaled, messages))
         log_marginal = jnp.moveaxis(log_filter + log(smoothed.ratio), 0, 1)
-        counts = counts_of(scaled, messages, smoothed)
-        return Posterior(log_z, where_possible(log_z, log_marginal), counts)
+        return Posterior(log_z, where_possible(log_z, log_marginal), smoothed.counts)
 
+    if lossless:
+        return fast()
     trust = trusted(chain, scaled, messages, smoothed)
     return jax.lax.cond(trust, fast, lambda: exact_posterior(chain))
 

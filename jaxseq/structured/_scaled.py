@@ -54,12 +54,12 @@ class Filtered(NamedTuple):
     Attributes:
       probs: ``[T, B, K]``, of a state given the past and the present.
       scale: ``[T, B]``, of a step's likelihood given the past; anything in the pads.
-      blocks: ``[C, B, K, K]``, the products of blocks of steps, where they were made.
+      blocks: what the pass backward wants of blocks of steps, where there are blocks.
     """
 
     probs: Array
     scale: Array
-    blocks: Array | None
+    blocks: Any
 
 
 class Smoothed(NamedTuple):
@@ -69,10 +69,12 @@ class Smoothed(NamedTuple):
       ratio: ``[T, B, K]``; times the filtered probability it is the posterior one.
       arrival: ``[T-1, B, K]``; filtered probability of i, times transition from i to j, times this
         of j at the next step, is the posterior probability of the two. 0 in the pads.
+      counts: ``[B, K, K]``, how often each transition is expected.
     """
 
     ratio: Array
     arrival: Array
+    counts: Array
 
 
 def largest(x: Array, axis: int | tuple[int, ...]) -> Array:
@@ -92,6 +94,11 @@ def scale(chain: Chain) -> Scaled:
         steep,
         chain.valid,
     )
+
+
+def of_rows(transition: Array) -> Array:
+    """Returns transitions that stand still, ``[1 or B, K, K]``."""
+    return jnp.expand_dims(transition, range(3 - transition.ndim))
 
 
 def product(left: Array, right: Array, few: int = FEW_STATES) -> Array:
@@ -144,13 +151,11 @@ def filter_steps(scaled: Scaled, probs: Array) -> tuple[Array, Array]:
 
 def smooth_steps(scaled: Scaled, scale: Array, ratio: Array) -> tuple[Array, Array]:
     """Returns backward messages, each before a step, from one on, over all steps of ``scaled``."""
-    most = jnp.exp(0.9 * room(scale.dtype)).astype(scale.dtype)
 
     def body(ratio: Array, x: tuple) -> tuple[Array, tuple[Array, Array]]:
         move, weight, valid = x
         move = scaled.transition if move is None else move
-        # Of a state that the past does not allow this has no bound, and does not matter.
-        arrival = jnp.minimum(weight * ratio, most)
+        arrival = jnp.minimum(weight * ratio, bound(ratio.dtype))
         before = propagate(arrival, jnp.swapaxes(move, -1, -2))
         ratio = where_valid(valid, before, ratio)
         return ratio, (ratio, arrival)
@@ -161,6 +166,11 @@ def smooth_steps(scaled: Scaled, scale: Array, ratio: Array) -> tuple[Array, Arr
     if scaled.valid is not None:
         arrivals = jnp.where(scaled.valid[..., None], arrivals, 0)
     return ratios, arrivals
+
+
+def bound(dtype: Any) -> Array:
+    """Returns the largest arrival: of a state that the past forbids it would have no bound."""
+    return jnp.exp(0.9 * room(dtype)).astype(dtype)
 
 
 def filter_sequential(scaled: Scaled) -> Filtered:
@@ -176,13 +186,24 @@ def smooth_sequential(scaled: Scaled, filtered: Filtered) -> Smoothed:
     """Returns the backward messages, step by step."""
     last = jnp.ones_like(filtered.probs[0])
     ratios, arrivals = smooth_steps(scaled.after_first(), filtered.scale[1:], last)
-    return Smoothed(jnp.concatenate([ratios, last[None]]), arrivals)
+    before, move = filtered.probs[:-1], scaled.transition
+    if move.ndim == 4:
+        counts = jnp.einsum("tbi,tbij,tbj->bij", before, move, arrivals, precision="highest")
+    else:
+        counts = jnp.einsum("tbi,tbj->bij", before, arrivals, precision="highest")
+        counts = counts * of_rows(move)
+    return Smoothed(jnp.concatenate([ratios, last[None]]), arrivals, counts)
 
 
-def log_scale(scaled: Scaled, filtered: Filtered) -> Array:
-    """Returns the log-likelihood of each step given the past, ``[T, B]``; 0 in the pads."""
-    logs = log(filtered.scale) + scaled.shift
-    logs = logs.at[1:].add(jnp.broadcast_to(scaled.steep, logs[1:].shape))
+def log_scale(scaled: Scaled, scale: Array | None = None) -> Array:
+    """Returns the log-likelihood of each step given the past, ``[T, B]``; 0 in the pads.
+
+    Args:
+      scaled: the chain.
+      scale: of the messages; without it, of all that is in probabilities nothing is counted.
+    """
+    logs = scaled.shift.at[1:].add(jnp.broadcast_to(scaled.steep, scaled.shift[1:].shape))
+    logs = logs if scale is None else logs + log(scale)
     return logs if scaled.valid is None else jnp.where(scaled.valid, logs, 0)
 
 

@@ -21,6 +21,7 @@ from jaxseq.structured._scaled import (
     largest,
     log_filtered,
     nothing_lost,
+    of_rows,
     propagate,
     scale,
     smooth_steps,
@@ -177,8 +178,7 @@ def backward(scores: Scores, kept: tuple[Array, ...], result: Callable) -> tuple
 
 def scale_of(transition: Array) -> Array:
     """Returns transitions in probabilities, as :func:`scale` makes them, ``[1 or B, K, K]``."""
-    move = jnp.exp(transition - largest(transition, (-2, -1))[..., None, None])
-    return jnp.expand_dims(move, range(3 - move.ndim))
+    return of_rows(jnp.exp(transition - largest(transition, (-2, -1))[..., None, None]))
 
 
 def marginals(block: Block, found: Filtered, before: Array, ratio: Array) -> Array:

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 
 from jaxseq._types import Array
 from jaxseq.structured._backtrack import backtrack
-from jaxseq.structured._blocks import block_size, into_blocks, out_of_blocks
+from jaxseq.structured._blocks import block_size, into_lanes, out_of_lanes
 from jaxseq.structured._messages import Chain, unroll, where_valid
 from jaxseq.structured._scores import Scores
 from jaxseq.structured._semiring import MAX, matmul, vecmat
@@ -84,13 +84,17 @@ def best_blocks(chain: Chain) -> Array:
         return first[None]
     length = block_size(steps - 1)
     blocks = -(-(steps - 1) // length)
-    emission = into_blocks(chain.emission[1:], length)
+
+    def into_blocks(array: Array) -> Array:
+        return jnp.moveaxis(into_lanes(array, length), -1, 1)
+
+    emission = into_blocks(chain.emission[1:])
     valid = jnp.ones((steps - 1, rows), bool) if chain.valid is None else chain.valid[1:]
-    valid = into_blocks(valid, length)
+    valid = into_blocks(valid)
     fixed = chain.transition
     if fixed.ndim == 3:
         fixed = jnp.tile(fixed, (blocks, 1, 1))
-    moves = into_blocks(fixed, length) if chain.varies else None
+    moves = into_blocks(fixed) if chain.varies else None
 
     def extend(matrix: Array, x: tuple) -> tuple[Array, None]:
         move, emission, valid = x
@@ -111,7 +115,8 @@ def best_blocks(chain: Chain) -> Array:
     prefixes = jax.lax.associative_scan(lambda a, b: matmul(MAX, a, b), products[:-1])
     starts = jnp.concatenate([first[None], vecmat(MAX, first[None], prefixes)]).reshape(-1, size)
     scores = jax.lax.scan(advance, starts, (moves, emission, valid))[1]
-    return jnp.concatenate([first[None], out_of_blocks(scores, steps - 1, rows)])
+    scores = out_of_lanes(jnp.moveaxis(scores, 1, -1), steps - 1, rows)
+    return jnp.concatenate([first[None], scores])
 
 
 def backtrack_blocks(chain: Chain, scores: Array) -> Array:

@@ -44,7 +44,10 @@ def test_blocks_find_what_all_steps_find(steps, given, far, x64, monkeypatch):
     monkeypatch.setattr(_steps, "GRADIENT_NUMBERS", _steps.NUMBERS)  # several blocks, not one
     scores = scores_of(steps, far=far, given=given)
     valid = np.arange(steps) < valid_lengths(scores)[:, None]
-    want, got = (jax.jit(lambda s, of=of: of(s))(scores) for of in (expected_of_messages, expected))
+    want, got = (
+        jax.jit(functools.partial(of, "sequential"))(scores)
+        for of in (expected_of_messages, expected)
+    )
     jax.tree.map(functools.partial(np.testing.assert_allclose, atol=1e-12, rtol=1e-12), got, want)
     want = jax.jit(functools.partial(posterior_of_messages, "sequential"))(scores)
     got = posterior("sequential", scores)
