@@ -9,6 +9,7 @@ import gc
 import json
 import os
 import re
+import statistics
 import subprocess
 import sys
 import time
@@ -22,6 +23,7 @@ PROCESS = Path("/proc/self")
 # glibc maps blocks of so many bytes one by one, and gives them back when they are freed. By itself
 # it would learn to keep those of up to 32 MB, in the heaps of threads for ever.
 MAPPED = {"MALLOC_MMAP_THRESHOLD_": "65536"}
+RUNS = 5  # of which the median is taken: a thread that takes part for the first time adds 0.1 MB
 
 
 def resident(field: str) -> int:
@@ -31,7 +33,7 @@ def resident(field: str) -> int:
 
 
 def of(run: Callable[[], object]) -> int | None:
-    """Returns by how many bytes the resident memory grows at the peak of a call.
+    """Returns by how many bytes the resident memory grows at the peak of a call, the median of some.
 
     What it returns is counted. It has run before, so that nothing is counted that only a first call
     needs.
@@ -41,6 +43,11 @@ def of(run: Callable[[], object]) -> int | None:
     """
     if not (PROCESS / "clear_refs").exists() or jax.default_backend() != "cpu":
         return None
+    return int(statistics.median(once(run) for _ in range(RUNS)))
+
+
+def once(run: Callable[[], object]) -> int:
+    """Returns by how many bytes the resident memory grows at the peak of one call."""
     gc.collect()
     time.sleep(0.1)  # XLA frees its buffers in another thread
     ctypes.CDLL(None).malloc_trim(0)

@@ -41,7 +41,7 @@ TESTED_IN = {
     "structured/_arguments.py": "structured/hmm/test_inference.py",
     "structured/_backend.py": "structured/test_plan.py",
     "structured/_backtrack.py": "structured/hmm/test_inference.py",
-    "structured/_blocks.py": "structured/hmm/test_inference.py",
+    "structured/_exact.py": "structured/test_groups.py",
     "structured/_k_best.py": "structured/crf/test_decode.py",
     "structured/_messages.py": "structured/hmm/test_inference.py",
     "structured/_partition.py": "structured/hmm/test_inference.py",

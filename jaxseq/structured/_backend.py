@@ -17,7 +17,7 @@ def choose(
       chain: the chain.
       semiring: what is computed in.
       alone: whether nothing is wanted but the sum over all paths. On a CPU that goes step by step:
-        at T = 48,502 and K = 2 it took 0.7 ms, by 1.2 in blocks.
+        at T = 48,502 and K = 2 it took 0.7 ms, as in blocks, and a tenth of the memory.
     """
     device = jax.default_backend()
     if alone and backend == "auto" and device == "cpu":

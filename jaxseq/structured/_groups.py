@@ -1,6 +1,8 @@
 """The sum over all paths alone, in probabilities that are scaled once in a few steps.
 
-It wants no messages, so nothing is made of all steps at once but their largest scores.
+It wants no messages, so there is nothing of all steps. In a loop over chunks of them the largest
+scores of a chunk are found at once, and in a loop over its groups the probabilities go on. Groups
+after the last step, which the last chunk may have, are not counted.
 """
 
 import functools
@@ -9,12 +11,13 @@ import jax
 import jax.numpy as jnp
 
 from jaxseq._types import Array
-from jaxseq.structured._messages import where_valid
-from jaxseq.structured._scaled import largest, propagate, reciprocal, room, spread, start
+from jaxseq.structured._scaled import largest, propagate, reciprocal, room, spread
 from jaxseq.structured._scores import Scores
 from jaxseq.structured._semiring import log
 
 GROUP = 4
+# Of the scores of a chunk, about.
+NUMBERS = 8192
 # Up to so many states a product is written out. More than where messages are kept: nobody
 # differentiates this, and the product backwards would be the slower one.
 FEW_STATES = 24
@@ -36,90 +39,92 @@ def even(transition: Array) -> Array:
 
 def log_total(scores: Scores) -> Array:
     """Returns the log of the sum over all paths, ``[B]``, of a chain that is :func:`even`."""
-    states_first = scores.transition.ndim == 2 and len(scores.transition) in STATES_FIRST
-    return log_total_of_states(scores) if states_first else log_total_of_rows(scores)
+    steps, rows, size = scores.sizes
+    states_first = scores.transition.ndim == 2 and size in STATES_FIRST
+    count = 1 if states_first else GROUP
+    axis = 0 if states_first else -1
+    fixed = None if scores.transition.ndim == 4 else probabilities(scores.transition)
+
+    def weights(step: Array | int, shift: Array) -> Array:
+        scored = scores.at(step)
+        return jnp.exp((scored.T if states_first else scored) - jnp.expand_dims(shift, axis))
+
+    def advance(probs: Array, step: Array | int, shift: Array) -> tuple[Array, Array]:
+        move, steep = fixed or probabilities(at(scores.transition, step - 1))
+        moved = along(probs, move) if states_first else propagate(probs, move, FEW_STATES)
+        after, taken = moved * weights(step, shift), shift + steep
+        if scores.lengths is None:
+            return after, taken
+        valid = step < scores.lengths
+        return jnp.where(jnp.expand_dims(valid, axis), after, probs), jnp.where(valid, taken, 0)
+
+    def scaled(probs: Array) -> tuple[Array, Array]:
+        scale = probs.sum(axis)
+        return probs * jnp.expand_dims(reciprocal(scale), axis), log(scale)
+
+    def group(probs: Array, shifts: list[Array], step: Array | int) -> tuple[Array, Array]:
+        gain = jnp.zeros(rows, probs.dtype)
+        for later, shift in enumerate(shifts):
+            probs, taken = advance(probs, step + later, shift)
+            gain = gain + taken
+        probs, added = scaled(probs)
+        return probs, gain + added
+
+    def chunk(probs: Array, first: Array) -> tuple[Array, Array]:
+        begin = jnp.minimum(first, steps - length * count)
+        shift = highest(scores, begin, length * count)
+
+        def body(probs: Array, step: Array) -> tuple[Array, Array]:
+            places = (jnp.minimum(step + later, steps - 1) - begin for later in range(count))
+            return group(probs, [at(shift, place) for place in places], step)
+
+        starts = first + count * jnp.arange(length, dtype=jnp.int32)
+        probs, gains = jax.lax.scan(body, probs, starts)
+        return probs, jnp.where((starts < steps)[:, None], gains, 0).sum(0)
+
+    groups, rest = divmod(steps - 1, count)
+    shifts = [largest(scores.at(step), -1) for step in range(rest + 1)]
+    probs, total = scaled(weights(0, shifts[0]))
+    total = total + shifts[0]
+    if rest:
+        probs, gain = group(probs, shifts[1:], 1)
+        total = total + gain
+    if groups:
+        chunks = -(-groups // max(NUMBERS // (count * rows * size), 1))
+        length = -(-groups // chunks)
+        firsts = 1 + rest + length * count * jnp.arange(chunks, dtype=jnp.int32)
+        total = total + jax.lax.scan(chunk, probs, firsts)[1].sum(0)
+    return total
 
 
-def shifts(scores: Scores) -> tuple[Array, Array, Array, Array | None]:
-    """Returns the largest scores of each step, ``[T, B]``, and of the transitions.
+def at(array: Array, step: Array | int) -> Array:
+    """Returns one step of what has time first."""
+    return jax.lax.dynamic_index_in_dim(array, step, keepdims=False)
 
-    And what is taken from the scores of all steps, ``[B]``; and which steps are valid.
+
+def probabilities(transition: Array) -> tuple[Array, Array]:
+    """Returns exponentials of transitions by the largest, and the logarithm of that."""
+    steep = largest(transition, (-2, -1))
+    return jnp.exp(transition - steep[..., None, None]), steep
+
+
+def along(probs: Array, move: Array) -> Array:
+    """Returns vectors ``[K, B]`` times a matrix ``[K, K]``."""
+    terms = (move[k][:, None] * probs[k][None] for k in range(len(move)))
+    return functools.reduce(jnp.add, terms)
+
+
+def highest(scores: Scores, first: Array, count: int) -> Array:
+    """Returns the largest score of each of so many steps after the first of all, ``[count, B]``.
+
+    Anything in the pads. Ends are added where they are: to all steps, in vain, took as long as the
+    rest.
     """
-    steps = scores.sizes[0]
-    valid = scores.valid(0, steps)
-    shift = highest(scores)
-    steep = largest(scores.transition, (-2, -1))
-    steeps = jnp.broadcast_to(steep, shift[1:].shape)
-    taken = shift + jnp.pad(steeps, ((1, 0), (0, 0)))
-    taken = taken if valid is None else jnp.where(valid, taken, 0)
-    return shift, steep, taken.sum(0), valid
-
-
-def highest(scores: Scores) -> Array:
-    """Returns the largest score of each step, ``[T, B]``; anything in the pads.
-
-    Ends are added where they are: to all steps, in vain, took as long as the rest.
-    """
-    found = largest(scores.emission, -1)
-    if scores.final is not None:
-        last = jnp.maximum(scores.ends - 1, 0)
-        end = jnp.take_along_axis(scores.emission, last[:, None, None], 1)[:, 0] + scores.final
-        found = found.at[jnp.arange(len(last), dtype=jnp.int32), last].set(largest(end, -1))
-    return found.at[:, 0].set(largest(scores.at(0), -1)).T
-
-
-def log_total_of_states(scores: Scores) -> Array:
-    """Returns the same, all rows a state, scaled at each step: more would be compiled apart."""
-    shift, steep, taken, valid = shifts(scores)
-    move = jnp.exp(scores.transition - steep)
-
-    def scaled(joint: Array) -> tuple[Array, Array]:
-        scale = joint.sum(0)
-        return joint * reciprocal(scale)[None], scale
-
-    def step(probs: Array, x: tuple) -> tuple[Array, Array]:
-        at, shift, valid = x
-        terms = (move[k][:, None] * probs[k][None] for k in range(len(move)))
-        joint = functools.reduce(jnp.add, terms) * jnp.exp(scores.at(at).T - shift[None])
-        return scaled(joint if valid is None else jnp.where(valid[None], joint, probs))
-
-    probs, scale = scaled(jnp.exp(scores.at(0).T - shift[0][None]))
-    steps = jnp.arange(1, len(shift), dtype=jnp.int32)
-    xs = (steps, shift[1:], None if valid is None else valid[1:])
-    scales = jax.lax.scan(step, probs, xs)[1]
-    return taken + log(scale) + log(scales).sum(0)
-
-
-def log_total_of_rows(scores: Scores) -> Array:
-    """Returns the same, all states of a row, scaled once in a group of steps."""
-    shift, steep, taken, valid = shifts(scores)
-
-    def at(array: Array, step: Array | int) -> Array:
-        return jax.lax.dynamic_index_in_dim(array, step, keepdims=False)
-
-    def likelihood(step: Array | int) -> Array:
-        return jnp.exp(scores.at(step) - at(shift, step)[..., None])
-
-    varies = scores.transition.ndim == 4
-    fixed = None if varies else jnp.exp(scores.transition - steep[..., None, None])
-
-    def advance(probs: Array, step: Array | int) -> Array:
-        move = fixed
-        if move is None:
-            move = jnp.exp(at(scores.transition, step - 1) - at(steep, step - 1)[..., None, None])
-        after = propagate(probs, move, FEW_STATES) * likelihood(step)
-        return where_valid(None if valid is None else at(valid, step), after, probs)
-
-    def group(probs: Array, first: Array | int, count: int) -> tuple[Array, Array]:
-        for step in range(count):
-            probs = advance(probs, first + step)
-        return start(probs)
-
-    count, rest = divmod(len(shift) - 1, GROUP)
-    probs, scale = start(likelihood(0))
-    total = taken + log(scale)
-    if count:
-        firsts = 1 + GROUP * jnp.arange(count, dtype=jnp.int32)
-        probs, scales = jax.lax.scan(lambda probs, at: group(probs, at, GROUP), probs, firsts)
-        total = total + log(scales).sum(0)
-    return total + log(group(probs, 1 + GROUP * count, rest)[1]) if rest else total
+    emission = jax.lax.dynamic_slice_in_dim(scores.emission, first, count, axis=1)
+    found = largest(emission, -1).T
+    if scores.final is None:
+        return found
+    last = jnp.maximum(scores.ends - 1, 0)
+    end = jnp.take_along_axis(scores.emission, last[:, None, None], 1)[:, 0] + scores.final
+    step = first + jnp.arange(count, dtype=jnp.int32)
+    return jnp.where(step[:, None] == last[None], largest(end, -1)[None], found)

@@ -2,16 +2,26 @@
 
 import functools
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 
 from jaxseq._types import Array
-from jaxseq.structured import _messages
 from jaxseq.structured import _steps as steps
 from jaxseq.structured._backend import choose
 from jaxseq.structured._blocks import filter_blocks, smooth_blocks, total_of_blocks
+from jaxseq.structured._exact import (
+    Expected,
+    Pairs,
+    Posterior,
+    exact_expected,
+    exact_filtered,
+    exact_log_partition,
+    exact_pairs,
+    exact_posterior,
+    exact_total,
+)
 from jaxseq.structured._groups import even, log_total
 from jaxseq.structured._messages import Chain
 from jaxseq.structured._scaled import (
@@ -30,86 +40,7 @@ from jaxseq.structured._scaled import (
     trusted,
 )
 from jaxseq.structured._scores import Scores
-from jaxseq.structured._semiring import LOG, log, logsumexp
-
-
-class Posterior(NamedTuple):
-    """What a chain says of its states, given all steps.
-
-    Attributes:
-      log_z: ``[B]``.
-      log_marginal: ``[B, T, K]``; anything in the pads.
-      counts: ``[B, K, K]``, how often each transition is expected to be taken.
-    """
-
-    log_z: Array
-    log_marginal: Array
-    counts: Array
-
-
-class Expected(NamedTuple):
-    """The derivatives of the log-partition.
-
-    Attributes:
-      log_z: ``[B]``.
-      marginal: ``[B, T, K]``, by the emissions: the posterior of the states, 0 in the pads.
-      counts: ``[B, K, K]``, by the transitions: how often each is expected to be taken.
-    """
-
-    log_z: Array
-    marginal: Array
-    counts: Array
-
-
-class Pairs(NamedTuple):
-    """What two successive states are made of, in logarithms; added, with a transition between.
-
-    Attributes:
-      before: ``[T, B, K]``, of a state given the steps up to it; anything in the pads.
-      arrival: ``[T-1, B, K]``, of a state and all that is seen from it on; -inf in the pads.
-    """
-
-    before: Array
-    arrival: Array
-
-
-def exact_log_partition(chain: Chain) -> Array:
-    """Returns the log of the sum over all paths, in logarithms throughout."""
-    return logsumexp(_messages.forward(chain, LOG, _messages.last_message), -1)
-
-
-def normalised(logs: Array, total: Array) -> Array:
-    """Returns ``logs - total``; of a total of -inf, -inf."""
-    finite = (total > -jnp.inf)[..., None]
-    return jnp.where(finite, logs - jnp.where(finite, total[..., None], 0), -jnp.inf)
-
-
-def exact_filtered(chain: Chain) -> tuple[Array, Array]:
-    """Returns what :func:`filtered` does, in logarithms throughout."""
-    before = _messages.forward(chain, LOG)
-    past = logsumexp(before, -1)
-    return past[-1], normalised(before, past)
-
-
-def exact_pairs(chain: Chain) -> tuple[Array, Array, Pairs]:
-    """Returns log-partition, log-marginals and pairs, in logarithms throughout."""
-    before = _messages.forward(chain, LOG)
-    after = _messages.backward(chain, LOG)
-    past = logsumexp(before, -1)
-    log_z = jnp.broadcast_to(past[-1], past.shape)
-    arrival = chain.emission[1:] + after[1:] + past[:-1, :, None]
-    arrival = normalised(arrival, log_z[1:])
-    if chain.valid is not None:
-        arrival = jnp.where(chain.valid[1:, :, None], arrival, -jnp.inf)
-    return past[-1], normalised(before + after, log_z), Pairs(normalised(before, past), arrival)
-
-
-def exact_posterior(chain: Chain) -> Posterior:
-    """Returns the posterior, in logarithms throughout."""
-    log_z, log_marginal, pairs = exact_pairs(chain)
-    move = jnp.expand_dims(chain.transition, range(4 - chain.transition.ndim))
-    step = pairs.before[:-1, ..., None] + move + pairs.arrival[..., None, :]
-    return Posterior(log_z, jnp.moveaxis(log_marginal, 0, 1), jnp.exp(step).sum(0))
+from jaxseq.structured._semiring import log
 
 
 def messages_forward(scaled: Scaled, backend: str) -> Filtered:
@@ -124,19 +55,6 @@ def messages_backward(scaled: Scaled, filtered: Filtered, backend: str) -> Smoot
     return smooth_sequential(scaled, filtered)
 
 
-def exact_expected(chain: Chain) -> Expected:
-    """Returns what is expected, in logarithms throughout."""
-    rows, size = chain.emission.shape[1:]
-    transition = jnp.broadcast_to(chain.transition, (rows, size, size))
-
-    def total(emission: Array, transition: Array) -> tuple[Array, Array]:
-        log_z = exact_log_partition(Chain(transition, emission, chain.valid))
-        return log_z.sum(), log_z
-
-    found, log_z = jax.grad(total, (0, 1), has_aux=True)(chain.emission, transition)
-    return Expected(log_z, jnp.moveaxis(found[0], 0, 1), found[1])
-
-
 @functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
 def _log_partition(backend: str, scores: Scores) -> Array:
     """Returns the log of the sum over all paths, ``[B]``; -inf where none is allowed.
@@ -147,7 +65,7 @@ def _log_partition(backend: str, scores: Scores) -> Array:
     """
     chosen = choose(backend, scores, alone=True)
     if chosen == "reference":
-        return exact_log_partition(scores.chain)
+        return exact_total(scores)
 
     def with_messages() -> Array:
         if choose(backend, scores) == "sequential" and scores.transition.ndim < 4:
@@ -158,7 +76,7 @@ def _log_partition(backend: str, scores: Scores) -> Array:
             messages = messages_forward(scaled, choose(backend, scores))
             log_z = log_scale(scaled, messages.scale).sum(0)
             trust = trusted(chain, scaled, messages)
-        return jax.lax.cond(trust, lambda: log_z, lambda: exact_log_partition(scores.chain))
+        return jax.lax.cond(trust, lambda: log_z, lambda: exact_total(scores))
 
     if chosen == "associative":
         lossless, alone = dense(scores.transition), lambda: total_of_blocks(scale(scores.chain))

@@ -6,9 +6,9 @@ import lattices
 import numpy as np
 import pytest
 
-from jaxseq.structured import hmm
+from jaxseq.structured import _groups, hmm
+from jaxseq.structured._exact import exact_log_partition
 from jaxseq.structured._groups import GROUP, STATES_FIRST, even, log_total
-from jaxseq.structured._partition import exact_log_partition
 from jaxseq.structured._scores import Scores
 
 both = jax.jit(lambda scores: (log_total(scores), exact_log_partition(scores.chain)))
@@ -39,6 +39,16 @@ def test_steps_and_groups_of_them_are_the_sum_in_logarithms(steps, form, states,
     given = scores_of(steps, form, states=states)
     for rows in (given, given._replace(lengths=None)):
         np.testing.assert_allclose(*both(rows), rtol=1e-12)
+
+
+@pytest.mark.parametrize(("form", "states"), [("one", 4), ("one", STATES_FIRST[0]), ("a step", 4)])
+@pytest.mark.parametrize("steps", [34, 41])  # the last of three chunks is whole, or reads on
+def test_chunks_of_groups_are_the_sum_in_logarithms(steps, form, states, x64, monkeypatch):
+    monkeypatch.setattr(_groups, "NUMBERS", steps * states)  # of three rows
+    given = scores_of(steps, form, states=states)
+    for rows in (given, given._replace(lengths=None)):
+        found = jax.jit(lambda scores: log_total(scores))(rows)
+        np.testing.assert_allclose(found, both(rows)[1], rtol=1e-12)
 
 
 def test_in_float32_no_emission_is_too_much():
