@@ -33,7 +33,7 @@ def resident(field: str) -> int:
 
 
 def of(run: Callable[[], object]) -> int | None:
-    """Returns by how many bytes the resident memory grows at the peak of a call, the median of some.
+    """Returns by how many bytes the resident memory grows at the peak of a call, a median of some.
 
     What it returns is counted. It has run before, so that nothing is counted that only a first call
     needs.
