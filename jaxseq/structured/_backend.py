@@ -17,7 +17,7 @@ def choose(
       chain: the chain.
       semiring: what is computed in.
       alone: whether nothing is wanted but the sum over all paths. On a CPU that goes step by step:
-        at T = 48,502 and K = 2 it took 0.7 ms, as in blocks, and a tenth of the memory.
+        at T = 48,502 and K = 2 it took 0.7 ms, as blocks did, and kept nothing of all steps.
     """
     device = jax.default_backend()
     if alone and backend == "auto" and device == "cpu":
@@ -34,8 +34,8 @@ def decide(
     On a CPU a long loop over few numbers is bound by its steps, and blocks of steps side by side,
     which take K times the arithmetic, pay: in float32 the sum with its gradient took 1.3 ms by 2.9
     at T = 48,502 and K = 2, and 0.4 by 1.4 at T = 2000, four rows and K = 4. For the best path they
-    never paid. On other devices a step costs a launch, so all but short
-    chains go in blocks; that rule is not measured.
+    never paid. On other devices a step costs a launch, so all but short chains go in blocks; that
+    rule is not measured.
     """
     if backend != "auto":
         return backend, "asked for by name"

@@ -9,7 +9,6 @@ States come before lanes, the blocks of all rows: what a step does to a state is
 whole vector.
 """
 
-import functools
 import math
 from typing import NamedTuple
 
@@ -18,10 +17,10 @@ import jax.numpy as jnp
 
 from jaxseq._types import Array
 from jaxseq.structured._scaled import (
-    FEW_STATES,
     Filtered,
     Scaled,
     Smoothed,
+    along,
     bound,
     log_scale,
     of_rows,
@@ -111,17 +110,6 @@ def lanes_of(scaled: Scaled) -> Lanes:
     return Lanes(move, into_lanes(after.likelihood, length), into_lanes(valid, length))
 
 
-def along(probs: Array, move: Array) -> Array:
-    """Returns vectors ``[..., K, N]`` times matrices ``[K, K, N]``, or the same ``[K, K, 1]``."""
-    if len(move) > FEW_STATES:
-        if move.shape[-1] == 1:
-            return jnp.einsum("...kn,kj->...jn", probs, move[..., 0], precision="highest")
-        return jnp.einsum("...kn,kjn->...jn", probs, move, precision="highest")
-    move = jnp.expand_dims(move, range(1, probs.ndim - 1))
-    terms = (probs[..., k, None, :] * move[k] for k in range(len(move)))
-    return functools.reduce(jnp.add, terms)
-
-
 def block_products(lanes: Lanes) -> tuple[Array, Array]:
     """Returns the product of each block, ``[K, K, N]``, and what its steps were divided by."""
 
@@ -154,19 +142,21 @@ def normalised(matrix: Array) -> Array:
 
 
 def total_of_blocks(scaled: Scaled) -> Array:
-    """Returns the log of the sum over all paths, ``[B]``: nothing but products of blocks."""
+    """Returns the log of the sum over all paths, ``[B]``: nothing but products, in a tree."""
     steps, rows, _ = scaled.likelihood.shape
-    probs, first_scale = start(scaled.likelihood[0])
-    logs = jnp.zeros((0, rows), first_scale.dtype)
-    if steps > 1:
-        products, totals = block_products(lanes_of(scaled))
-        logs = of_blocks(log(totals).sum(0), rows)
-
-        def follow(probs: Array, block: Array) -> tuple[Array, Array]:
-            return start(propagate(probs, block))
-
-        logs = logs + log(jax.lax.scan(follow, probs, of_blocks(products, rows))[1])
-    return log_scale(scaled).sum(0) + log(first_scale) + logs.sum(0)
+    probs, scale = start(scaled.likelihood[0])
+    total = log_scale(scaled).sum(0) + log(scale)
+    if steps == 1:
+        return total
+    products, totals = block_products(lanes_of(scaled))
+    products = of_blocks(products, rows)
+    total = total + of_blocks(log(totals).sum(0), rows).sum(0)
+    while len(products) > 1:
+        pairs = len(products) // 2 * 2
+        joint = product(products[:pairs:2], products[1:pairs:2])
+        total = total + log(joint.sum((-2, -1))).sum(0)
+        products = jnp.concatenate([normalised(joint), products[pairs:]])
+    return total + log(propagate(probs, products[0]).sum(-1))
 
 
 def filter_blocks(scaled: Scaled) -> Filtered:

@@ -5,13 +5,19 @@ scores of a chunk are found at once, and in a loop over its groups the probabili
 after the last step, which the last chunk may have, are not counted.
 """
 
-import functools
-
 import jax
 import jax.numpy as jnp
 
 from jaxseq._types import Array
-from jaxseq.structured._scaled import largest, propagate, reciprocal, room, spread
+from jaxseq.structured._scaled import (
+    along,
+    largest,
+    probabilities,
+    propagate,
+    reciprocal,
+    room,
+    spread,
+)
 from jaxseq.structured._scores import Scores
 from jaxseq.structured._semiring import log
 
@@ -51,7 +57,10 @@ def log_total(scores: Scores) -> Array:
 
     def advance(probs: Array, step: Array | int, shift: Array) -> tuple[Array, Array]:
         move, steep = fixed or probabilities(at(scores.transition, step - 1))
-        moved = along(probs, move) if states_first else propagate(probs, move, FEW_STATES)
+        if states_first:
+            moved = along(probs, move[..., None], FEW_STATES)
+        else:
+            moved = propagate(probs, move, FEW_STATES)
         after, taken = moved * weights(step, shift), shift + steep
         if scores.lengths is None:
             return after, taken
@@ -72,7 +81,7 @@ def log_total(scores: Scores) -> Array:
 
     def chunk(probs: Array, first: Array) -> tuple[Array, Array]:
         begin = jnp.minimum(first, steps - length * count)
-        shift = highest(scores, begin, length * count)
+        shift = highest(scores, ends, begin, length * count)
 
         def body(probs: Array, step: Array) -> tuple[Array, Array]:
             places = (jnp.minimum(step + later, steps - 1) - begin for later in range(count))
@@ -90,6 +99,7 @@ def log_total(scores: Scores) -> Array:
         probs, gain = group(probs, shifts[1:], 1)
         total = total + gain
     if groups:
+        ends = ends_of(scores)
         chunks = -(-groups // max(NUMBERS // (count * rows * size), 1))
         length = -(-groups // chunks)
         firsts = 1 + rest + length * count * jnp.arange(chunks, dtype=jnp.int32)
@@ -102,29 +112,31 @@ def at(array: Array, step: Array | int) -> Array:
     return jax.lax.dynamic_index_in_dim(array, step, keepdims=False)
 
 
-def probabilities(transition: Array) -> tuple[Array, Array]:
-    """Returns exponentials of transitions by the largest, and the logarithm of that."""
-    steep = largest(transition, (-2, -1))
-    return jnp.exp(transition - steep[..., None, None]), steep
+def ends_of(scores: Scores) -> tuple[Array, Array] | None:
+    """Returns the last step of each row, and the largest score of it with its end, ``[B]`` both.
+
+    To add ends to all steps, in vain, took as long as the rest.
+    """
+    if scores.final is None:
+        return None
+    last = jnp.maximum(scores.ends - 1, 0)
+    end = jnp.take_along_axis(scores.emission, last[:, None, None], 1)[:, 0] + scores.final
+    return last, largest(end, -1)
 
 
-def along(probs: Array, move: Array) -> Array:
-    """Returns vectors ``[K, B]`` times a matrix ``[K, K]``."""
-    terms = (move[k][:, None] * probs[k][None] for k in range(len(move)))
-    return functools.reduce(jnp.add, terms)
+def highest(scores: Scores, ends: tuple[Array, Array] | None, first: Array, count: int) -> Array:
+    """Returns the largest score of each of so many steps, ``[count, B]``; anything in the pads.
 
-
-def highest(scores: Scores, first: Array, count: int) -> Array:
-    """Returns the largest score of each of so many steps after the first of all, ``[count, B]``.
-
-    Anything in the pads. Ends are added where they are: to all steps, in vain, took as long as the
-    rest.
+    Args:
+      scores: of the chain.
+      ends: of :func:`ends_of`.
+      first: their first, not the first of all.
+      count: how many they are.
     """
     emission = jax.lax.dynamic_slice_in_dim(scores.emission, first, count, axis=1)
     found = largest(emission, -1).T
-    if scores.final is None:
+    if ends is None:
         return found
-    last = jnp.maximum(scores.ends - 1, 0)
-    end = jnp.take_along_axis(scores.emission, last[:, None, None], 1)[:, 0] + scores.final
+    last, end = ends
     step = first + jnp.arange(count, dtype=jnp.int32)
-    return jnp.where(step[:, None] == last[None], largest(end, -1)[None], found)
+    return jnp.where(step[:, None] == last[None], end[None], found)

@@ -86,14 +86,15 @@ def largest(x: Array, axis: int | tuple[int, ...]) -> Array:
 def scale(chain: Chain) -> Scaled:
     """Returns a chain in probabilities."""
     shift = largest(chain.emission, -1)
-    steep = largest(chain.transition, (-2, -1))
-    return Scaled(
-        jnp.exp(chain.transition - steep[..., None, None]),
-        jnp.exp(chain.emission - shift[..., None]),
-        shift,
-        steep,
-        chain.valid,
-    )
+    move, steep = probabilities(chain.transition)
+    likelihood = jnp.exp(chain.emission - shift[..., None])
+    return Scaled(move, likelihood, shift, steep, chain.valid)
+
+
+def probabilities(transition: Array) -> tuple[Array, Array]:
+    """Returns exponentials of transitions by the largest, and the logarithm of that."""
+    steep = largest(transition, (-2, -1))
+    return jnp.exp(transition - steep[..., None, None]), steep
 
 
 def of_rows(transition: Array) -> Array:
@@ -117,6 +118,17 @@ def propagate(probs: Array, transition: Array, few: int = FEW_STATES) -> Array:
     if transition.ndim == 2 and probs.shape[-1] > few:
         return jnp.matmul(probs, transition, precision="highest")
     return product(probs[..., None, :], transition, few)[..., 0, :]
+
+
+def along(probs: Array, move: Array, few: int = FEW_STATES) -> Array:
+    """Returns the same, states first: ``[..., K, N]`` times ``[K, K, N]`` or ``[K, K, 1]``."""
+    if len(move) > few:
+        if move.shape[-1] == 1:
+            return jnp.einsum("...kn,kj->...jn", probs, move[..., 0], precision="highest")
+        return jnp.einsum("...kn,kjn->...jn", probs, move, precision="highest")
+    move = jnp.expand_dims(move, range(1, probs.ndim - 1))
+    terms = (probs[..., k, None, :] * move[k] for k in range(len(move)))
+    return functools.reduce(jnp.add, terms)
 
 
 def reciprocal(x: Array) -> Array:

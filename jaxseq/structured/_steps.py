@@ -22,6 +22,7 @@ from jaxseq.structured._scaled import (
     log_filtered,
     nothing_lost,
     of_rows,
+    probabilities,
     propagate,
     scale,
     smooth_steps,
@@ -172,13 +173,7 @@ def backward(scores: Scores, kept: tuple[Array, ...], result: Callable) -> tuple
     )
     order = jnp.arange(count, dtype=jnp.int32)
     _, counts, results = jax.lax.scan(body, carry, order, reverse=True)[0]
-    move = scale_of(scores.transition)
-    return results[:, :steps], counts * move
-
-
-def scale_of(transition: Array) -> Array:
-    """Returns transitions in probabilities, as :func:`scale` makes them, ``[1 or B, K, K]``."""
-    return of_rows(jnp.exp(transition - largest(transition, (-2, -1))[..., None, None]))
+    return results[:, :steps], counts * of_rows(probabilities(scores.transition)[0])
 
 
 def marginals(block: Block, found: Filtered, before: Array, ratio: Array) -> Array:
