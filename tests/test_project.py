@@ -46,7 +46,6 @@ TESTED_IN = {
     "structured/_messages.py": "structured/hmm/test_inference.py",
     "structured/_partition.py": "structured/hmm/test_inference.py",
     "structured/_scaled.py": "structured/crf/test_likelihood.py",
-    "structured/_viterbi.py": "structured/hmm/test_inference.py",
     "structured/crf/_arguments.py": "structured/crf/test_likelihood.py",
     "structured/ctc/_lattice.py": "structured/ctc/test_loss.py",
     "structured/ctc/_partition.py": "structured/ctc/test_loss.py",

@@ -1,4 +1,4 @@
-"""Walks back along a chain: the best path, or one drawn at random."""
+"""Draws a path from a chain: messages forward, then back along them."""
 
 import jax
 import jax.numpy as jnp
@@ -7,35 +7,11 @@ from jaxseq._types import Array
 from jaxseq.structured._messages import Chain, where_valid
 
 
-def backtrack(
-    transition: Array, before: Array, end: Array, follows: Array | None
-) -> tuple[Array, Array]:
-    """Returns the first state of a path, and ``[T-1, B]``, all but its last one.
-
-    Each is the best before the one after it.
-
-    Nothing is kept of the way forward but the messages: of K predecessors' scores one is looked
-    up again, where pointers would take K * K comparisons at every step.
-
-    Args:
-      transition: as the chain's.
-      before: ``[T-1, B, K]``, the best up to a step and state; with noise, those of a random path.
-      end: ``[B]``, the last state.
-      follows: ``[T-1, B]``, whether the step after is valid; or None, where all are.
-    """
-    rows = jnp.arange(len(end), dtype=jnp.int32)
-
-    def body(after: Array, x: tuple) -> tuple[Array, Array]:
-        score, move, follows = x
-        move = transition if move is None else move
-        # The column of the state after; transposed, it is a row.
-        column = move[:, after].T if move.ndim == 2 else move[rows, :, after]
-        score = score + where_valid(follows, column, jnp.zeros_like(column))
-        state = jnp.argmax(score, axis=-1).astype(jnp.int32)
-        return state, state
-
-    moves = transition if transition.ndim == 4 else None
-    return jax.lax.scan(body, end, (before, moves, follows), reverse=True)
+def column_of(transition: Array, after: Array) -> Array:
+    """Returns the scores of all ways into a state of each row, ``[B, K]``."""
+    if transition.ndim == 2:
+        return transition[:, after].T
+    return transition[jnp.arange(len(after), dtype=jnp.int32), :, after]
 
 
 @jax.jit
@@ -48,6 +24,15 @@ def draw(key: Array, chain: Chain, log_filter: Array) -> Array:
     """
     noisy = log_filter + jax.random.gumbel(key, log_filter.shape, log_filter.dtype)
     end = jnp.argmax(noisy[-1], axis=-1).astype(jnp.int32)
-    follows = None if chain.valid is None else chain.valid[1:]
-    states = backtrack(chain.transition, noisy[:-1], end, follows)[1]
+
+    def body(after: Array, x: tuple) -> tuple[Array, Array]:
+        before, move, valid = x
+        move = chain.transition if move is None else move
+        column = where_valid(valid, column_of(move, after), jnp.zeros_like(before))
+        state = jnp.argmax(before + column, axis=-1).astype(jnp.int32)
+        return state, state
+
+    moves = chain.transition if chain.varies else None
+    valid = None if chain.valid is None else chain.valid[1:]
+    states = jax.lax.scan(body, end, (noisy[:-1], moves, valid), reverse=True)[1]
     return jnp.concatenate([states, end[None]])

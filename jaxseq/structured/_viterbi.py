@@ -7,73 +7,144 @@ import jax
 import jax.numpy as jnp
 
 from jaxseq._types import Array
-from jaxseq.structured._backtrack import backtrack
+from jaxseq.structured._backtrack import column_of
 from jaxseq.structured._blocks import block_size, into_lanes, out_of_lanes
 from jaxseq.structured._messages import Chain, unroll, where_valid
 from jaxseq.structured._scores import Scores
 from jaxseq.structured._semiring import MAX, matmul, vecmat
 
-# Of so many numbers in a step the messages are made anew on the way back, block by block, and only
-# those where a block begins are kept. Smaller steps cost more than the memory of their messages.
-MADE_ANEW = 64
-# Up to so many states a maximum is written out, a few terms at a time. Of more states,
-# XLA for a CPU gives a step to several threads, whose queue took megabytes, and no less time.
-FEW_STATES, TERMS = 24, 10
+# Of so many numbers in a step, pointers are made on the way back, block by block, and of the way
+# forward only the messages where a block begins are kept. Of smaller steps all pointers are.
+MADE_ANEW = 256
+# Up to so many states a maximum is written out, in groups of so many terms: of that XLA for a CPU
+# makes vectors, and of a reduction none.
+WRITTEN_OUT, TERMS = 256, 8
+# Of more states, messages have two places of an array in turn. XLA for a CPU would give such a step
+# to several threads, which took twice the time and megabytes; what it writes into an array is left
+# to one. Of few states it would take more time, not less.
+ONE_PLACE = 24
 
 
 @functools.partial(jax.jit, static_argnums=0)
 def viterbi(backend: str, scores: Scores) -> tuple[Array, Array]:
-    """Returns the best path, ``[T, B]``, and its score, ``[B]``; -inf where none is allowed."""
-    if backend == "associative":
-        chain = scores.chain
-        best = best_blocks(chain)
-        return backtrack_blocks(chain, best), jnp.max(best[-1], -1)
+    """Returns the best path, ``[B, T]``, and its score, ``[B]``; -inf where none is allowed."""
+    if backend != "associative":
+        return best_of_steps(scores)
+    chain = scores.chain
+    best = best_blocks(chain)
+    return backtrack_blocks(chain, best).T, jnp.max(best[-1], -1)
+
+
+def best_of_steps(scores: Scores) -> tuple[Array, Array]:
+    """Returns the same, step by step."""
     steps, rows, size = scores.sizes
-    length = math.isqrt(steps) if rows * size > MADE_ANEW else max(steps - 1, 1)
-    count = -(-(steps - 1) // length)
-    lengths = scores.ends
+    count, length = blocks_of(scores)
+    lengths = scores.lengths if count * length < steps else scores.ends
+    turn = unroll(*scores.sizes)
 
-    def advance(message: Array, step: Array) -> tuple[Array, Array]:
+    def read(step: Array) -> tuple[Array, Array | None]:
         move = scores.transition
-        move = jax.lax.dynamic_index_in_dim(move, step - 1, keepdims=False) if varies else move
-        after = best_before(message, move) + scores.at(step)
-        return where_valid(step < lengths, after, message), message
+        if move.ndim == 4:
+            move = jax.lax.dynamic_index_in_dim(move, step - 1, keepdims=False)
+        return move, None if lengths is None else step < lengths
 
-    def messages(first: Array, start: Array) -> tuple[Array, Array]:
-        xs = start + jnp.arange(1, length + 1, dtype=jnp.int32)
-        return jax.lax.scan(advance, first, xs, unroll=unroll(*scores.sizes))
+    def advance(carry: tuple[Array, Array], step: Array) -> tuple[tuple[Array, Array], Array]:
+        (places, largest), (move, valid) = carry, read(step)
+        message = jax.lax.dynamic_index_in_dim(places, (step - 1) % len(places), keepdims=False)
+        score = scores.at(step)
+        best, before = best_before(message, move)
+        after, before = where_valid(valid, (best + score, before), (message, stay(message)))
+        places = jax.lax.dynamic_update_index_in_dim(places, after, step % len(places), 0)
+        return (places, jnp.maximum(largest, score)), before
 
-    def back(after: Array, block: tuple[Array, Array]) -> tuple[Array, Array]:
-        first, start = block
-        later = start + jnp.arange(1, length + 1, dtype=jnp.int32)
-        moves = scores.transition
-        if varies:
-            moves = moves.at[later - 1].get(mode="clip")
-        return backtrack(moves, messages(first, start)[1], after, later[:, None] < lengths[None])
+    def forward(carry: tuple[Array, Array], start: Array) -> tuple[tuple[Array, Array], Array]:
+        places = jnp.stack([carry[0]] * (1 if size <= ONE_PLACE else 2))
+        carry, kept = jax.lax.scan(advance, (places, carry[1]), start + order, unroll=turn)
+        places, largest = carry
+        last = (start + length) % len(places)
+        return (jax.lax.dynamic_index_in_dim(places, last, keepdims=False), largest), kept
 
-    varies = scores.transition.ndim == 4
+    def back(carry: tuple[Array, Array], x: tuple[Array, Array]) -> tuple[tuple, None]:
+        (state, states), (before, step) = carry, x
+        state = state_before(before, state, *read(step))
+        # Steps after the last, which the last block may have, write the end again.
+        return (
+            state,
+            jax.lax.dynamic_update_slice_in_dim(states, state[:, None], step - 1, 1),
+        ), None
+
+    def backward(carry: tuple[Array, Array], before: Array, start: Array) -> tuple[Array, Array]:
+        return jax.lax.scan(back, carry, (before, start + order), reverse=True, unroll=turn)[0]
+
+    def block(carry: tuple[Array, Array], start: Array) -> tuple[tuple[Array, Array], Array]:
+        return forward(carry, start)[0], carry[0]
+
+    def block_back(carry: tuple[Array, Array], x: tuple[Array, Array]) -> tuple[tuple, None]:
+        message, start = x
+        return backward(carry, forward((message, message), start)[1], start), None
+
+    order = jnp.arange(1, length + 1, dtype=jnp.int32)
     starts = length * jnp.arange(count, dtype=jnp.int32)
     first = scores.at(0)
     if count == 1:
-        last, before = messages(first, starts[0])
-        end = jnp.argmax(last, axis=-1).astype(jnp.int32)
-        valid = scores.valid(1, length)
-        states = backtrack(scores.transition, before, end, valid)[1]
+        (last, largest), kept = forward((first, first), starts[0])
     else:
-        last, firsts = jax.lax.scan(lambda m, at: (messages(m, at)[0], m), first, starts)
-        end = jnp.argmax(last, axis=-1).astype(jnp.int32)
-        states = jax.lax.scan(back, end, (firsts, starts), reverse=True)[1].reshape(-1, rows)
-    return jnp.concatenate([states, end[None]])[:steps], jnp.max(last, -1)
+        (last, largest), kept = jax.lax.scan(block, (first, first), starts)
+    end = jnp.argmax(last, axis=-1).astype(jnp.int32)
+    carry = (end, jnp.zeros((rows, steps), jnp.int32).at[:, -1].set(end))
+    if count == 1:
+        states = backward(carry, kept, starts[0])[1]
+    else:
+        states = jax.lax.scan(block_back, carry, (kept, starts), reverse=True)[0][1]
+    # A comparison does not see a NaN, so it would be lost on the way.
+    return states, jnp.where(jnp.isnan(largest).any(-1), jnp.nan, jnp.max(last, -1))
 
 
-def best_before(message: Array, transition: Array) -> Array:
-    """Returns the best ways into each state, ``[B, K]``."""
+def blocks_of(scores: Scores) -> tuple[int, int]:
+    """Returns how many blocks the steps after the first make, and how many steps a block has."""
+    steps, rows, size = scores.sizes
+    length = after = max(steps - 1, 1)
+    if rows * size > MADE_ANEW:  # in a block is kept as much memory as where blocks begin
+        number = scores.emission.dtype.itemsize
+        length = math.isqrt(after * number // (1 if size <= WRITTEN_OUT else number))
+    return -(-after // length), min(length, after)
+
+
+def best_before(message: Array, transition: Array) -> tuple[Array, Array]:
+    """Returns the best ways into each state, and the states that they come from, ``[B, K]`` both.
+
+    Of equal ones the first. A NaN is not seen. Where states are too many to be written out, the
+    message is returned in the place of states, which are looked up.
+    """
     size = message.shape[-1]
-    if transition.ndim != 2 or size > FEW_STATES:
-        return vecmat(MAX, message, transition)
-    terms = [message[:, k, None] + transition[k][None] for k in range(size)]
-    parts = (terms[first : first + TERMS] for first in range(0, size, TERMS))
-    return functools.reduce(jnp.maximum, [functools.reduce(jnp.maximum, part) for part in parts])
+    if size > WRITTEN_OUT:
+        return vecmat(MAX, message, transition), message
+    move = jnp.expand_dims(transition, range(3 - transition.ndim))
+
+    def better(one: tuple[Array, Array], other: tuple[Array, Array]) -> tuple[Array, Array]:
+        later = other[0] > one[0]
+        return jnp.where(later, other[0], one[0]), jnp.where(later, other[1], one[1])
+
+    ways = [message[:, k, None] + move[:, k] for k in range(size)]
+    ways = [(way, jnp.full(way.shape, k, jnp.uint8)) for k, way in enumerate(ways)]
+    groups = (ways[first : first + TERMS] for first in range(0, size, TERMS))
+    return functools.reduce(better, [functools.reduce(better, group) for group in groups])
+
+
+def stay(message: Array) -> Array:
+    """Returns what :func:`best_before` would of a step in the pads, where all states stay."""
+    if message.shape[-1] > WRITTEN_OUT:
+        return message
+    return jax.lax.broadcasted_iota(jnp.uint8, message.shape, 1)
+
+
+def state_before(before: Array, state: Array, transition: Array, valid: Array | None) -> Array:
+    """Returns the states before a step, ``[B]``, by what :func:`best_before` returned of it."""
+    if before.shape[-1] > WRITTEN_OUT:
+        column = where_valid(valid, column_of(transition, state), jnp.zeros_like(before))
+        return jnp.argmax(before + column, axis=-1).astype(jnp.int32)
+    rows = jnp.arange(len(state), dtype=jnp.int32)
+    return before[rows, state].astype(jnp.int32)
 
 
 def best_blocks(chain: Chain) -> Array:

@@ -16,9 +16,8 @@ from jaxseq.structured._partition import (
 )
 from jaxseq.structured._scores import Scores
 from jaxseq.structured._steps import forward, in_blocks, padded
-from jaxseq.structured._viterbi import viterbi
 
-ROWS, SIZE = 12, 7  # so many numbers a step that the best path keeps some messages alone
+ROWS, SIZE = 12, 7
 
 
 def scores_of(steps, *, far=0.0, given=True):
@@ -62,15 +61,6 @@ def test_a_number_of_steps_without_divisors_is_padded_and_another_is_not():
         scores = scores_of(steps)
         count, length = in_blocks(scores, _steps.NUMBERS)
         assert padded(scores, count * length).emission.shape[1] == count * length == want
-
-
-@pytest.mark.parametrize(("steps", "given"), [(1, True), (2, False), (26, True), (37, False)])
-def test_the_best_path_is_that_of_all_messages(steps, given, x64):
-    scores = scores_of(steps, given=given)
-    (path, best), (want, score) = (viterbi(name, scores) for name in ("sequential", "associative"))
-    np.testing.assert_allclose(best, score, rtol=1e-12)
-    valid = np.arange(steps)[:, None] < valid_lengths(scores)
-    np.testing.assert_array_equal(np.where(valid, path, 0), np.where(valid, want, 0))
 
 
 def test_what_floats_cannot_hold_is_seen_in_a_block():

@@ -55,7 +55,7 @@ def viterbi(
     """
     p = crf_problem("viterbi", emissions, transitions, initial, final, allowed, lengths, backend)
     tags, best = best_path(choose(backend, p.scores, MAX), p.scores)
-    return p.over_time(tags, 0), p.rows(jnp.where(p.some, best, 0))
+    return p.over_steps(tags, 0), p.rows(jnp.where(p.some, best, 0))
 
 
 def k_best(

@@ -60,7 +60,7 @@ def viterbi(
     """
     p = hmm_problem("viterbi", log_initial, log_transition, log_obs, lengths, observed, backend)
     states, score = best_path(choose(backend, p.scores, MAX), p.scores)
-    return p.over_time(states, 0), p.rows(jnp.where(p.some, score, 0))
+    return p.over_steps(states, 0), p.rows(jnp.where(p.some, score, 0))
 
 
 def sample(
