@@ -189,7 +189,7 @@ class Runner:
             return run_linear(
                 cell, params, carry, inputs, associative=associative, **options.direction
             )
-        loop = self._loop(cell, params, xs)
+        loop = self._loop(cell, params, xs, carry)
         inputs = Inputs(xs, self.valid, self.resets, hold)
         if backend == "native":
             assert cell.maps is not None and cell.maps.native is not None  # or it lacks something
@@ -212,7 +212,7 @@ class Runner:
             return "a schedule of the fused loop is set by hand"
         return obstacle(cell, params, xs, carry)
 
-    def _loop(self, cell: Cell, params: PyTree, xs: Array) -> Loop:
+    def _loop(self, cell: Cell, params: PyTree, xs: Array, carry: PyTree) -> Loop:
         assert cell.maps is not None  # the choice of the backend saw to it
         batch = xs.shape[1:-1]
         schedules = self.options.schedules
@@ -224,6 +224,7 @@ class Runner:
                 xs.shape[0],
                 z.size * z.dtype.itemsize,
                 additive=cell.maps.additive,
+                gates=z.size // max(carry.h.shape[-1], 1),
                 platform=jax.default_backend(),
             )
         if (

@@ -58,6 +58,7 @@ def overridden() -> Schedules | None:
 
 # benchmarks/sweep.py times all schedules; docs/design/0005-schedules.md says what these come from.
 HOIST_UP_TO = 2  # rows
+APART_FROM = 3 * 2**10  # bytes of a step's values, of a row
 UNROLL = 8  # steps in an iteration, on an accelerator
 INFER_WINDOWS = range(32, 7, -1)  # steps
 TRAIN_WINDOWS = range(64, 15, -1)
@@ -89,39 +90,43 @@ def choose_unroll(platform: str) -> int:
 
 
 def choose_schedules(
-    batch: int, steps: int, size: int, *, additive: bool, platform: str = "cpu"
+    batch: int, steps: int, size: int, *, additive: bool, gates: int, platform: str = "cpu"
 ) -> Schedules:
     """Returns the schedules for a loop.
 
     On an accelerator every operation in the loop waits for its start, so the product leaves it.
 
     On a CPU, a product of one row is bound by reading the weight, so the rows of all steps belong
-    together. From a few rows on, the buffer of all the values costs what one product saves: the
-    product stays in the loop. In between, a window's buffer stays in the cache. That helps where
-    the update reads the whole of a step's values, as that of an additive cell does, and nobody
-    keeps them; and in the backward pass where the gradients of all the values would be a large
-    buffer.
+    together; unless the weight is small, and the update takes a step's values apart. From a few
+    rows on, the buffer of all the values costs what one product saves: the product stays in the
+    loop. In between, a window's buffer stays in the cache. That helps where the update reads the
+    whole of a step's values, as that of an additive cell does, and nobody keeps them; and in the
+    backward pass where the gradients of all the values would be a large buffer. With one gate the
+    values are as few as the states, which are kept as well.
 
     Args:
       batch: B, all batch axes together.
       steps: T.
       size: of the maps' values at one step of one row, in bytes.
       additive: whether the update reads the two maps only through their sum.
+      gates: how many values the maps have for each unit of the state.
       platform: of the device, as JAX names it.
 
     Example:
-      >>> choose_schedules(1, 256, 4096, additive=True).train
+      >>> choose_schedules(1, 256, 4096, additive=True, gates=4).train
       Schedule(hoist=True, window=None)
-      >>> choose_schedules(16, 512, 4096, additive=False).train
+      >>> choose_schedules(16, 512, 4096, additive=False, gates=3).train
       Schedule(hoist=False, window=64)
     """
-    if batch <= HOIST_UP_TO or platform != "cpu":
-        return Schedules(Schedule(hoist=True), Schedule(hoist=True))
+    whole = Schedule(hoist=True)
+    few = batch <= HOIST_UP_TO and (additive or size >= APART_FROM)
+    if few or platform != "cpu":
+        return Schedules(whole, whole)
     values = batch * steps * size
     train = Schedule(False, even_window(steps, TRAIN_WINDOWS) if values >= LARGE else None)
     if not additive:
         return Schedules(Schedule(hoist=False), train)
     if values <= SMALL:
-        return Schedules(Schedule(hoist=True), train)
+        return Schedules(whole, whole if gates == 1 else train)
     window = even_window(steps, INFER_WINDOWS)
     return Schedules(Schedule(hoist=window is not None, window=window), train)

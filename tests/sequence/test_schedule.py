@@ -7,6 +7,7 @@ import pytest
 import jaxseq
 from jaxseq.sequence._arguments import check_unroll
 from jaxseq.sequence._schedule import (
+    APART_FROM,
     HOIST_UP_TO,
     INFER_WINDOWS,
     LARGE,
@@ -36,22 +37,34 @@ def test_a_window_is_the_longest_of_several_that_leaves_no_rest(steps, window):
 @pytest.mark.parametrize("additive", [False, True])
 @pytest.mark.parametrize("batch", [1, HOIST_UP_TO])
 def test_of_few_rows_the_products_of_all_steps_are_one(batch, additive):
-    schedules = choose_schedules(batch, 4096, 4 * 512 * 4, additive=additive)
+    schedules = choose_schedules(batch, 4096, 4 * 512 * 4, additive=additive, gates=3)
     assert schedules == Schedules(WHOLE, WHOLE)
+
+
+@pytest.mark.parametrize("batch", [1, HOIST_UP_TO])
+def test_small_values_that_are_taken_apart_are_made_in_the_loop(batch):
+    below, from_there = (
+        choose_schedules(batch, 64, size, additive=False, gates=3)
+        for size in (APART_FROM - 1, APART_FROM)
+    )
+    assert (below, from_there) == (Schedules(IN_LOOP, IN_LOOP), Schedules(WHOLE, WHOLE))
+    assert choose_schedules(batch, 64, 1, additive=True, gates=4) == Schedules(WHOLE, WHOLE)
 
 
 @pytest.mark.parametrize("size", [1, LARGE])
 def test_from_a_few_rows_on_the_products_stay_in_the_loop(size):
-    schedules = choose_schedules(HOIST_UP_TO + 1, 1, size, additive=False)
+    schedules = choose_schedules(HOIST_UP_TO + 1, 1, size, additive=False, gates=3)
     assert schedules == Schedules(IN_LOOP, IN_LOOP)
 
 
 def test_an_additive_cell_that_nobody_differentiates_hoists_what_is_small():
     rows, steps = HOIST_UP_TO + 1, 101
     size = SMALL // (rows * steps)
-    schedules = choose_schedules(rows, steps, size, additive=True)
+    schedules = choose_schedules(rows, steps, size, additive=True, gates=4)
     assert schedules == Schedules(WHOLE, IN_LOOP)
-    assert choose_schedules(rows, steps, size + 1, additive=True).infer != WHOLE
+    one_gate = choose_schedules(rows, steps, size, additive=True, gates=1)
+    assert one_gate == Schedules(WHOLE, WHOLE)
+    assert choose_schedules(rows, steps, size + 1, additive=True, gates=4).infer != WHOLE
 
 
 def test_of_what_is_not_small_it_hoists_a_window_if_that_leaves_no_rest():
@@ -62,25 +75,25 @@ def test_of_what_is_not_small_it_hoists_a_window_if_that_leaves_no_rest():
         (101, IN_LOOP),  # a rest would be another loop to compile
     ):
         size = SMALL // (16 * steps) + 1
-        assert choose_schedules(16, steps, size, additive=True).infer == infer
-        assert choose_schedules(16, steps, size, additive=False).infer == IN_LOOP
+        assert choose_schedules(16, steps, size, additive=True, gates=4).infer == infer
+        assert choose_schedules(16, steps, size, additive=False, gates=3).infer == IN_LOOP
 
 
 @pytest.mark.parametrize("additive", [False, True])
 def test_a_large_buffer_of_a_training_step_is_cut_into_windows(additive):
     longest, rows = TRAIN_WINDOWS[0], 16
     size = LARGE // (rows * 4 * longest)
-    below = choose_schedules(rows, 4 * longest, size - 1, additive=additive)
-    above = choose_schedules(rows, 4 * longest, size, additive=additive)
+    below = choose_schedules(rows, 4 * longest, size - 1, additive=additive, gates=3)
+    above = choose_schedules(rows, 4 * longest, size, additive=additive, gates=3)
     assert (below.train, above.train) == (IN_LOOP, Schedule(hoist=False, window=longest))
     assert below.infer == above.infer
-    assert choose_schedules(rows, 101, LARGE, additive=additive).train == IN_LOOP
+    assert choose_schedules(rows, 101, LARGE, additive=additive, gates=3).train == IN_LOOP
 
 
 @pytest.mark.parametrize("additive", [False, True])
 def test_on_an_accelerator_the_products_of_all_steps_are_one_of_any_number_of_rows(additive):
     rows = 64 * HOIST_UP_TO
-    schedules = choose_schedules(rows, 4096, LARGE, additive=additive, platform="gpu")
+    schedules = choose_schedules(rows, 4096, LARGE, additive=additive, gates=3, platform="gpu")
     assert schedules == Schedules(WHOLE, WHOLE)
 
 
