@@ -1,7 +1,9 @@
 """How much the memory of a process grows while a program of structured.py runs (Linux).
 
-Each row is measured in a process of its own, which gives what it frees back to the system: so what
-another program, or the run before, has left behind is no memory that a run finds there.
+Each row is measured in processes of its own, which give what they free back to the system: so what
+another program, or the run before, has left behind is no memory that a run finds there. What is
+left to find, up to 0.1 MB, differs between processes: the median of some is taken, in each of which
+another program comes first.
 """
 
 import ctypes
@@ -24,6 +26,7 @@ PROCESS = Path("/proc/self")
 # it would learn to keep those of up to 32 MB, in the heaps of threads for ever.
 MAPPED = {"MALLOC_MMAP_THRESHOLD_": "65536"}
 RUNS = 5  # of which the median is taken: a thread that takes part for the first time adds 0.1 MB
+PROCESSES = 3
 
 
 def resident(field: str) -> int:
@@ -70,8 +73,23 @@ def measure(case: peers.Case, names: Sequence[str]) -> dict[str, int | None]:
     return found
 
 
+def in_processes(case: peers.Case, names: Sequence[str]) -> dict[str, int | None]:
+    """Returns the growth of the named programs, the median of processes."""
+    found = []
+    for turn in range(PROCESSES):
+        first = turn % len(names)
+        found.append(in_a_process(case, [*names[first:], *names[:first]]))
+    return {name: middle([one[name] for one in found]) for name in names}
+
+
+def middle(values: Sequence[int | None]) -> int | None:
+    """Returns the median of what was measured; None where nothing was."""
+    measured = [value for value in values if value is not None]
+    return int(statistics.median(measured)) if measured else None
+
+
 def in_a_process(case: peers.Case, names: Sequence[str]) -> dict[str, int | None]:
-    """Returns the growth of the named programs."""
+    """Returns the growth of the named programs, measured in this order."""
     command = [sys.executable, __file__, json.dumps([case, list(names)])]
     environment = {**os.environ, **MAPPED}
     done = subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE, text=True)

@@ -143,7 +143,7 @@ def measure(options: Options, case: peers.Case) -> dict[str, Any]:
     programs, found, missing = build(case, options.peers)
     differ = differences(found)
     del found
-    grown = growth.in_a_process(case, list(programs)) if options.memory else {}
+    grown = growth.in_processes(case, list(programs)) if options.memory else {}
     taken = {
         name: {"growth": grown.get(name), "temporary": program.temporary}
         for name, program in programs.items()

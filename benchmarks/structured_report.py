@@ -190,9 +190,9 @@ that is the score of the returned path, computed in float64.
 **ms** is the median, and in brackets the quartiles. **jaxseq by it** is the time of jaxseq by that
 of the program: the ratio of medians, and in brackets the quartiles of the ratios within a round.
 Below 1 jaxseq is faster. **growth** is by how much the resident memory of a process grows at the
-peak of one run, what it returns included (`benchmarks/growth.py`); below 0.1 MB it says more of
-what the allocator has left from before than of the program. **XLA** is what XLA reserves for a
-compiled program beside its arguments and its results
+peak of one run, what it returns included (`benchmarks/growth.py`): the median of 15 runs, in three
+processes; below 0.1 MB it says more of what the allocator has left from before than of the program.
+**XLA** is what XLA reserves for a compiled program beside its arguments and its results
 (`compiled.memory_analysis().temp_size_in_bytes`); others have no such number, nor has `hmm.fit`,
 which is more than one program. MB are 10^6 bytes."""
 

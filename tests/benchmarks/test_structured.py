@@ -171,6 +171,19 @@ def test_memory_is_measured_in_a_process_that_gives_everything_back(monkeypatch)
     assert growth.in_a_process(case, ["jaxseq", "optax"]) == {"jaxseq": 5, "optax": 7}
 
 
+def test_the_median_of_processes_is_taken_and_each_begins_with_another_program(monkeypatch):
+    orders, values = [], iter([5, 90, 7])
+
+    def in_a_process(case, names):
+        orders.append(names)
+        return {"jaxseq": next(values), "optax": None}
+
+    monkeypatch.setattr(growth, "in_a_process", in_a_process)
+    case = peers.Case("ctc", "loss", (2, 6, 4, 2))
+    assert growth.in_processes(case, ["jaxseq", "optax"]) == {"jaxseq": 7, "optax": None}
+    assert orders == [["jaxseq", "optax"], ["optax", "jaxseq"], ["jaxseq", "optax"]]
+
+
 def test_the_process_prints_the_growth_of_each_program(capsys):
     growth.main('[["ctc", "loss", [2, 6, 4, 2]], ["jaxseq"]]')
     assert set(json.loads(capsys.readouterr().out)) == {"jaxseq"}
