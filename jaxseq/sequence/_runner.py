@@ -108,10 +108,10 @@ class Layer(NamedTuple):
 
     Example:
       >>> import jax, jax.numpy as jnp, jaxseq
-      >>> cell = jaxseq.gru(3, 4)
+      >>> cell = jaxseq.lstm(3, 4)
       >>> plan = jaxseq.plan(cell, cell.init(jax.random.key(0)), jnp.ones((2, 5, 3)))
       >>> plan.layers[0].cell, plan.layers[0].schedules.infer.hoist
-      ('gru', True)
+      ('lstm', True)
     """
 
     cell: str
