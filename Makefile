@@ -154,7 +154,7 @@ bench-quick: $(PEERS) ## a part of it, in about three minutes; shown, and kept o
 	$(PY) benchmarks/compare.py --cases single ragged --sizes 32,128,64,128 1,256,256,256 \
 		--peers flax torch --seconds 2 --out build/benchmark.json --image build/benchmark.png
 
-bench-structured: $(STRUCTURED) ## HMM, CRF and CTC beside their peers: about twenty minutes, and nothing else should run
+bench-structured: $(STRUCTURED) ## HMM, CRF and CTC beside their peers: about 25 minutes, and nothing else should run
 	$(PY) benchmarks/structured.py
 
 recipes: $(DEV) ## train every recipe with its default settings, and write what they reach into the README
