@@ -97,7 +97,10 @@ def best_of_steps(scores: Scores) -> tuple[Array, Array]:
     else:
         states = jax.lax.scan(block_back, carry, (kept, starts), reverse=True)[0][1]
     # A comparison does not see a NaN, so it would be lost on the way.
-    return states, jnp.where(jnp.isnan(largest).any(-1), jnp.nan, jnp.max(last, -1))
+    moves = jnp.isnan(scores.transition).any((-2, -1))
+    moves = moves.any(0) if moves.ndim == 2 else moves
+    unknown = jnp.isnan(largest).any(-1) | moves & (scores.ends > 1)
+    return states, jnp.where(unknown, jnp.nan, jnp.max(last, -1))
 
 
 def blocks_of(scores: Scores) -> tuple[int, int]:

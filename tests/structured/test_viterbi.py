@@ -105,7 +105,17 @@ def test_a_score_that_is_nan_makes_its_row_nan(sizes):
     np.testing.assert_array_equal(found, np.arange(rows) == 1)
     short = jnp.full(rows, 20)  # it is in the pads
     assert not np.isnan(hmm.viterbi(start, move, log_obs, lengths=short)[1]).any()
-    assert np.isnan(hmm.viterbi(start, move.at[0, 1].set(jnp.nan), 0 * log_obs[:1])[1]).all()
+
+
+@pytest.mark.parametrize("form", ["one", "a row", "a step"])
+@pytest.mark.parametrize("sizes", [ONCE, BLOCKS, TWO_PLACES])
+def test_a_transition_that_is_nan_makes_those_rows_nan_that_have_one(sizes, form):
+    scores = scores_of(9, *sizes, form=form)._replace(final=None)
+    spoilt = scores._replace(transition=scores.transition.at[..., 2, 1].set(jnp.nan))
+    np.testing.assert_array_equal(np.isnan(viterbi("sequential", scores)[1]), False)
+    np.testing.assert_array_equal(
+        np.isnan(viterbi("sequential", spoilt)[1]), np.asarray(scores.lengths) > 1
+    )
 
 
 @pytest.mark.parametrize("sizes", [ONCE, BLOCKS, TWO_PLACES])
