@@ -26,7 +26,8 @@ inline Stretches stretches(Cell cell, bool state) {
   return state ? Stretches{2, 3, 1} : Stretches{3, 0, 0};
 }
 
-// One thread's sums of gradients, padded: rows in the gates' blocks, `width` each.
+// One thread's sums of gradients, padded: rows in the gates' blocks, `width` each. Those of the first
+// are the results themselves where these have no padding.
 template <class S>
 struct Sums {
   S *w_ih, *w_hh, *z;  // [gates * width, inputs], [gates * width, states], [blocks * width]
@@ -92,24 +93,34 @@ void back_through(const std::vector<Panel<S>>& panels, Cell cell, bool state, co
   }
 }
 
-// sums[begin..end of the gates' rows][columns) += d_z^T . right over a window's rows.
+// Rows [begin, end) of the sums, made of columns [begin, end) of what `d_z` points to.
 template <class S>
-void add_weights(const S* d_z, int64_t ldz, const S* right, int64_t columns, int64_t depth,
-                 int64_t begin, int64_t end, S* sums) {
+struct Strip {
+  const S* d_z;
+  int64_t begin, end;
+};
+
+// sums[rows of the strips][columns) (+)= d_z^T . right over a window's rows.
+template <class S>
+void add_weights(const std::vector<Strip<S>>& strips, int64_t ldz, const S* right, int64_t columns,
+                 int64_t depth, bool add, S* sums) {
   constexpr int64_t V = Vector<S>::size;
-  const Split split(end - begin, kRows);
   Arena::Scope scope;
   S* packed = scope.take<S>(depth * 2 * V);  // these columns, side by side: they are read often
   for_panels<S>(columns, [&](int64_t column, int64_t vectors) {
     const int64_t size = vectors * V;
-    for (int64_t k = 0; k < depth; ++k) std::copy_n(right + k * columns + column, size, packed + k * size);
-    int64_t row = begin;
-    for (int64_t n = 0; n < split.blocks; ++n) {
-      const int64_t rows = split.size(n);
-      const Operands<S> one{d_z + row, ldz, packed, size, depth};
-      block_of<S, true>(rows, vectors)(one, Operands<S>{}, nullptr, true, sums + row * columns + column,
-                                       columns);
-      row += rows;
+    for (int64_t k = 0; k < depth; ++k)
+      for (int64_t v = 0; v < size; v += V) store(packed + k * size + v, load(right + k * columns + column + v));
+    for (const Strip<S>& strip : strips) {
+      const Split split(strip.end - strip.begin, kRows);
+      int64_t row = strip.begin;
+      for (int64_t n = 0; n < split.blocks; ++n) {
+        const int64_t rows = split.size(n);
+        const Operands<S> one{strip.d_z + row, ldz, packed, size, depth};
+        block_of<S, true>(rows, vectors)(one, Operands<S>{}, nullptr, add, sums + row * columns + column,
+                                         columns);
+        row += rows;
+      }
     }
   });
 }
@@ -119,6 +130,7 @@ void add_weights(const S* d_z, int64_t ldz, const S* right, int64_t columns, int
 template <class S>
 struct Window {
   int64_t rows;  // of all steps
+  bool first;    // of those that go through: the sums hold nothing yet
   const S *d_z, *states, *inputs;
   const S *d_h, *unprojected;  // where h is projected
   int64_t ldz, width, state_width, input_width;
@@ -127,23 +139,25 @@ struct Window {
 // What a window gives to the weights that lead to units [begin, end) of each gate.
 template <class S>
 void add_window(Cell cell, const Window<S>& w, int64_t begin, int64_t end, const Sums<S>& sums) {
-  // Gates that lie side by side are one product; the last of a GRU stands in the block behind where
-  // it belongs to the state.
+  // Gates that lie side by side are one strip; the last of a GRU stands in the block behind where it
+  // belongs to the state.
   const int64_t all = gates(cell), beside = cell == Cell::kGru ? 2 : all;
   const int64_t together = end - begin == w.width ? beside : 1;
+  std::vector<Strip<S>> of_inputs, of_states;
   for (int64_t gate = 0; gate < all; gate += together) {
     const int64_t last_gate = std::min(gate + together, all) - 1;
     const int64_t first = gate * w.width + begin, last = last_gate * w.width + end;
-    add_weights(w.d_z, w.ldz, w.inputs, w.input_width, w.rows, first, last, sums.w_ih);
-    const S* d_z = cell == Cell::kGru && gate == 2 ? w.d_z + w.width : w.d_z;
-    add_weights(d_z, w.ldz, w.states, w.state_width, w.rows, first, last, sums.w_hh);
+    of_inputs.push_back({w.d_z, first, last});
+    of_states.push_back({cell == Cell::kGru && gate == 2 ? w.d_z + w.width : w.d_z, first, last});
   }
+  add_weights(of_inputs, w.ldz, w.inputs, w.input_width, w.rows, !w.first, sums.w_ih);
+  add_weights(of_states, w.ldz, w.states, w.state_width, w.rows, !w.first, sums.w_hh);
 }
 
 // The same for states [begin, end) of the projection.
 template <class S>
 void add_projection(const Window<S>& w, int64_t begin, int64_t end, const Sums<S>& sums) {
-  add_weights(w.d_h, w.state_width, w.unprojected, w.width, w.rows, begin, end, sums.w_hr);
+  add_weights<S>({{w.d_h, begin, end}}, w.state_width, w.unprojected, w.width, w.rows, !w.first, sums.w_hr);
 }
 
 template <class S, Cell CELL>
@@ -288,8 +302,8 @@ class RowsBack {
   void spread(int64_t begin, int64_t steps, const Buffers& from) {
     [[maybe_unused]] const int64_t T = b_.sizes.T, B = b_.sizes.B, I = b_.sizes.I;
     const int64_t R = rows_.count(), rows = steps * R;
-    const Window<S> window{rows, from.d_z, from.states, from.inputs, from.d_states, from.unprojected,
-                           ldz_, width_, state_width_, input_width_};
+    const Window<S> window{rows, begin + steps == T, from.d_z, from.states, from.inputs, from.d_states,
+                           from.unprojected, ldz_, width_, state_width_, input_width_};
     add_window(CELL, window, 0, width_, sums_);
     if (d_full_) add_projection(window, 0, state_width_, sums_);
     if (b_.d_xs)
@@ -318,7 +332,7 @@ class RowsBack {
   S* d_full_ = nullptr;  // where h is projected
 };
 
-// Adds the threads' sums up, and writes them without their padding.
+// Adds the threads' sums up, and writes them without their padding where they are not yet there.
 template <class S>
 void write_sums(const Backward<S>& b, const std::vector<Sums<S>>& sums, int64_t width,
                 const Threads& threads) {
@@ -328,7 +342,7 @@ void write_sums(const Backward<S>& b, const std::vector<Sums<S>>& sums, int64_t 
   const int64_t G = gates(b.cell), inputs = padded<S>(I), states = padded<S>(P);
   threads.run(G, [&](int64_t g) {
     const auto write = [&](S* Sums<S>::*of, int64_t from, int64_t n, S* to) {
-      std::copy_n(sums[0].*of + from, n, to);
+      if (sums[0].*of + from != to) std::copy_n(sums[0].*of + from, n, to);
       for (size_t k = 1; k < sums.size(); ++k)
         for (int64_t j = 0; j < n; ++j) to[j] += (sums[k].*of)[from + j];
     };

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <algorithm>
+#include <utility>
 #include <vector>
 
 #include "vec.h"
@@ -35,30 +36,41 @@ struct Operands {
   int64_t depth = 0;
 };
 
-// c[r][0..NV) = start + sum of one or two products. `start` is a row (a bias), or null: then it is
-// what `c` holds if `add`, else zero.
+// Calls visit(0), visit(1), ... visit(N - 1) with constants. Sums that are named by constants alone stay
+// in registers; where loops name them, a compiler puts them into memory before and after a product.
+template <class Visit, int... N>
+inline void for_each(std::integer_sequence<int, N...>, Visit visit) {
+  (visit(std::integral_constant<int, N>{}), ...);
+}
+
+// sum[r * NV + v] += the product, of MR rows and NV vectors.
+template <class S, int MR, int NV, bool TURNED>
+inline void add_product(const Operands<S>& o, Vec<S> (&sum)[MR * NV]) {
+  const S *a = o.a, *b = o.b;
+  for (int64_t k = 0; k < o.depth; ++k, b += o.ldb) {
+    Vec<S> columns[NV];
+    for (int v = 0; v < NV; ++v) columns[v] = load(b + v * Vector<S>::size);
+    for_each(std::make_integer_sequence<int, MR>{}, [&](auto r) {
+      const S left = TURNED ? a[k * o.lda + r] : a[r * o.lda + k];
+      for_each(std::make_integer_sequence<int, NV>{}, [&](auto v) { sum[r * NV + v] += left * columns[v]; });
+    });
+  }
+}
+
+// c[r][0..NV) = start + the sum of one or two products, and what it held before if `add`. `start` is a
+// row (a bias), or null for zeros.
 template <class S, int MR, int NV, bool TURNED>
 void block(const Operands<S>& one, const Operands<S>& two, const S* start, bool add, S* c,
            int64_t ldc) {
-  constexpr int64_t V = Vector<S>::size;
-  Vec<S> sum[MR][NV];
-  for (int r = 0; r < MR; ++r)
-    for (int v = 0; v < NV; ++v)
-      sum[r][v] = start ? load(start + v * V) : add ? load(c + r * ldc + v * V) : Vec<S>{};
-  for (const Operands<S>* o : {&one, &two}) {
-    const S* b = o->b;
-    const S* a = o->a;
-    for (int64_t k = 0; k < o->depth; ++k, b += o->ldb) {
-      Vec<S> columns[NV];
-      for (int v = 0; v < NV; ++v) columns[v] = load(b + v * V);
-      for (int r = 0; r < MR; ++r) {
-        const S left = TURNED ? a[k * o->lda + r] : a[r * o->lda + k];
-        for (int v = 0; v < NV; ++v) sum[r][v] += left * columns[v];
-      }
-    }
-  }
-  for (int r = 0; r < MR; ++r)
-    for (int v = 0; v < NV; ++v) store(c + r * ldc + v * V, sum[r][v]);
+  constexpr std::make_integer_sequence<int, MR * NV> all;
+  const auto place = [=](int n) { return c + n / NV * ldc + n % NV * Vector<S>::size; };
+  Vec<S> sum[MR * NV];
+  for_each(all, [&](auto n) { sum[n] = start ? load(start + n % NV * Vector<S>::size) : Vec<S>{}; });
+  if (add) for_each(all, [&](auto n) { __builtin_prefetch(place(n), 1); });  // wanted at the end
+  add_product<S, MR, NV, TURNED>(one, sum);
+  add_product<S, MR, NV, TURNED>(two, sum);
+  if (add) for_each(all, [&](auto n) { sum[n] += load(place(n)); });
+  for_each(all, [&](auto n) { store(place(n), sum[n]); });
 }
 
 template <class S>

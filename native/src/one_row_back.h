@@ -6,8 +6,8 @@
 
 namespace jaxseq::JAXSEQ_ISA {
 
-// Fewer steps than where rows are shared out: two windows lie in the cache, and the weights too.
-constexpr int64_t kRowWindow = 64;
+// Steps of a window. There are two of them: one fills while the other is added up.
+constexpr int64_t kRowWindow = 128;
 
 template <class S, Cell CELL>
 class OneRowBack {
@@ -163,8 +163,8 @@ class OneRowBack {
       gather(b_.xs + at * I, I, inputs + n * input_width_, input_width_);
       gather(reset(at) ? nullptr : before, P, states + n * state_width_, state_width_);
     }
-    const Window<S> window{steps, from.d_z, states, inputs, from.d_states, from.unprojected,
-                           ldz_, width_, state_width_, input_width_};
+    const Window<S> window{steps, step + steps == T, from.d_z, states, inputs, from.d_states,
+                           from.unprojected, ldz_, width_, state_width_, input_width_};
     const auto [begin, end] = part.units;
     add_window(CELL, window, begin, end, sums_);
     if (projected_) add_projection(window, part.states.begin, part.states.end, sums_);

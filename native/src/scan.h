@@ -51,17 +51,25 @@ void backward(const Backward<S>& b, const Threads& threads) {
   const int64_t of_inputs = G * width * padded<S>(I), of_states = G * width * padded<S>(P);
   const int64_t of_projection = b.sizes.projected() ? padded<S>(P) * width : 0;
   const int64_t of_maps = map_blocks(b.cell) * width;
-  for (int64_t group = 0; group < groups; ++group)
-    sums.push_back({scope.take<S>(of_inputs), scope.take<S>(of_states), scope.take<S>(of_maps),
-                    scope.take<S>(of_projection)});
-  with_cell(b.cell, [&, rows_in_all = B](auto cell) {
+  const bool unpadded = width == H && padded<S>(I) == I && padded<S>(P) == P;
+  for (int64_t group = 0; group < groups; ++group) {
+    S* maps = scope.take<S>(of_maps);
+    if (group == 0 && unpadded)
+      sums.push_back({b.d_w_ih, b.d_w_hh, maps, b.d_w_hr});
+    else
+      sums.push_back({scope.take<S>(of_inputs), scope.take<S>(of_states), maps,
+                      scope.take<S>(of_projection)});
+  }
+  with_cell(b.cell, [&, rows_in_all = B, steps = T](auto cell) {
     threads.run(groups, [&](int64_t group) {
       const Sums<S>& mine = sums[size_t(group)];
-      std::fill_n(mine.w_ih, of_inputs, S(0));
-      std::fill_n(mine.w_hh, of_states, S(0));
-      std::fill_n(mine.z, of_maps, S(0));
-      std::fill_n(mine.w_hr, of_projection, S(0));
       const Rows rows(group, groups, rows_in_all);
+      std::fill_n(mine.z, of_maps, S(0));
+      if (steps * rows.count() == 0) {  // otherwise the first window writes over what is there
+        std::fill_n(mine.w_ih, of_inputs, S(0));
+        std::fill_n(mine.w_hh, of_states, S(0));
+        std::fill_n(mine.w_hr, of_projection, S(0));
+      }
       if (groups == rows_in_all)
         OneRowBack<S, cell>(b, packed, mine, width, group, parts).run(threads);
       else if (rows.count() > 0)

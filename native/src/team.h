@@ -40,8 +40,8 @@ class Team {
     if (failure_) std::rethrow_exception(failure_);
   }
 
-  // A part of its own, as long as the others keep up. Whoever does not get on sleeps a little: woken
-  // again, it may be given a processor of its own.
+  // A part of its own, as long as the others keep up. Whoever is on the leader's processor goes to
+  // another one; whoever does not get on sleeps a little.
   void help(int64_t part) {
     Part& own = parts_[size_t(part)];
     for (int naps = 0; naps < kMostNaps;) {
@@ -52,14 +52,15 @@ class Team {
           if (!is_done(other, item - 1)) return false;
         return true;
       };
-      const bool apart = processor() != leader_.load(std::memory_order_relaxed) || processor() < 0;
+      const int leader = leader_.load(std::memory_order_relaxed);
+      const bool apart = processor() != leader || leader < 0;
       if (apart && item >= alone_until_.load(std::memory_order_relaxed) && look(kShort, ready)) {
         own.helped.store(true, std::memory_order_relaxed);
         take(size_t(part), item);
         naps = 0;
       } else {
         own.helped.store(false, std::memory_order_relaxed);
-        nap();
+        if (apart || !leave(leader)) nap();
         ++naps;
       }
     }

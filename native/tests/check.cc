@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <cstring>
 #include <deque>
+#include <limits>
 #include <random>
 #include <thread>
 #include <vector>
@@ -104,11 +105,13 @@ struct Case {
     d_h = draw<S>(random, s.B * s.P, 1), d_c = draw<S>(random, c_rows * s.H, 1);
     valid.reset(new bool[s.T * s.B]), resets.reset(new bool[s.T * s.B]);
     for (int64_t n = 0; n < s.T * s.B; ++n) valid[n] = random() % 4 != 0, resets[n] = random() % 5 == 0;
-    ys.resize(d_ys.size()), h.resize(h0.size()), c.resize(c0.size());
-    kept.resize(s.T * s.B * kept_blocks(cell) * kept_width(s.H));
-    d_xs.resize(xs.size()), d_h0.resize(h0.size()), d_c0.resize(c0.size());
-    d_w_ih.resize(w_ih.size()), d_w_hh.resize(w_hh.size());
-    d_b_ih.resize(rows), d_b_hh.resize(rows), d_w_hr.resize(w_hr.size());
+    // What a call writes holds nothing that it may read or add to.
+    const auto blank = [](size_t n) { return std::vector<S>(n, std::numeric_limits<S>::quiet_NaN()); };
+    ys = blank(d_ys.size()), h = blank(h0.size()), c = blank(c0.size());
+    kept = blank(s.T * s.B * kept_blocks(cell) * kept_width(s.H));
+    d_xs = blank(xs.size()), d_h0 = blank(h0.size()), d_c0 = blank(c0.size());
+    d_w_ih = blank(w_ih.size()), d_w_hh = blank(w_hh.size());
+    d_b_ih = blank(rows), d_b_hh = blank(rows), d_w_hr = blank(w_hr.size());
   }
 
   void run(const Threads& threads) {
@@ -229,7 +232,8 @@ int main() {
                               {150, 1, 5, 20}, {2, 130, 3, 5}, {0, 3, 2, 4}, {3, 0, 2, 4}, {2, 3, 1, 1023},
                               {70, 1, 6, 200}, {20, 1, 40, 300}, {9, 4, 3, 20},
                               {1, 1, 70, 150}, {2, 3, 40, 37}, {1, 7, 9, 65}, {1, 16, 30, 70},
-                              {4, 4, 5, 21}, {2, 8, 300, 250}};
+                              {4, 4, 5, 21}, {2, 8, 300, 250},
+                              {130, 1, 16, 128}, {70, 5, 32, 16}, {0, 2, 16, 16}, {3, 0, 16, 16}};
   for (const auto& [T, B, I, H] : sizes)
     for (int kind = 0; kind < 4; ++kind)
       for (int flags = 0; flags < 8; ++flags) {
