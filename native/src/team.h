@@ -41,7 +41,7 @@ class Team {
   }
 
   // A part of its own, as long as the others keep up. Whoever is on the leader's processor goes to
-  // another one; whoever does not get on sleeps a little.
+  // another one, by itself or woken again; whoever does not get on sleeps a little.
   void help(int64_t part) {
     Part& own = parts_[size_t(part)];
     for (int naps = 0; naps < kMostNaps;) {

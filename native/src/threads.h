@@ -35,7 +35,7 @@ class PoolThreads : public Threads {
     shared->leader = processor();
     for (int64_t k = 0; k < helpers; ++k)
       pool_.Schedule([shared] {
-        if (processor() == shared->leader) leave(shared->leader);
+        step_aside(shared->leader);
         shared->work();
       });
     shared->work();
