@@ -23,7 +23,8 @@ struct Lane<float> {
   static constexpr float ln2_high = 0.693145751953125f, ln2_low = 1.428606765330187e-06f;
   static constexpr float largest = 88.0f;    // exp stays finite, and 2^n can be made by its bits
   static constexpr float saturated = 9.02f;  // from here on tanh rounds to 1
-  static constexpr int terms = 8;            // of the series: the next one is below half an ulp
+  // (e^r - 1 - r) / r^2 for |r| <= ln(2)/2, to 4e-9 of e^r.
+  static constexpr float series[] = {0.49999994f, 0.16666518f, 0.041668423f, 0.008369064f, 0.001381388f};
 };
 template <>
 struct Lane<double> {
@@ -34,7 +35,9 @@ struct Lane<double> {
   static constexpr double ln2_low = 1.90821492927058770002e-10;
   static constexpr double largest = 708.0;
   static constexpr double saturated = 19.1;
-  static constexpr int terms = 14;
+  static constexpr double series[] = {  // 1/2!, 1/3!, ...: the next one is below half an ulp
+      1. / 2, 1. / 6, 1. / 24, 1. / 120, 1. / 720, 1. / 5040, 1. / 40320, 1. / 362880, 1. / 3628800,
+      1. / 39916800, 1. / 479001600, 1. / 6227020800, 1. / 87178291200};
 };
 
 template <class S>
@@ -115,19 +118,18 @@ inline void transpose(Vec<S>* rows) {
   }
 }
 
-// e^r - 1 for |r| <= ln(2)/2: r + r^2/2! + r^3/3! + ...; `lost` is what r was rounded by.
 template <class S>
-inline Vec<S> exponential_less_one(Vec<S> r, Vec<S> lost) {
-  constexpr int terms = Lane<S>::terms;
-  S factorial = 1;
-  S one_by[terms + 1];
-  for (int k = 1; k <= terms; ++k) {
-    factorial *= S(k);
-    one_by[k] = S(1) / factorial;
-  }
-  Vec<S> sum = all<S>(one_by[terms]);
-  for (int k = terms - 1; k >= 2; --k) sum = sum * r + one_by[k];
-  return r + (r * r * sum + lost);
+inline Bits<S> bits_of(Vec<S> x) {
+  Bits<S> bits;
+  std::memcpy(&bits, &x, sizeof bits);
+  return bits;
+}
+
+template <class S>
+inline Vec<S> of_bits(Bits<S> bits) {
+  Vec<S> x;
+  std::memcpy(&x, &bits, sizeof x);
+  return x;
 }
 
 // What e^x is made of: 2^n and e^r - 1. `x` is at most Lane::largest in magnitude; a NaN stays one.
@@ -143,22 +145,23 @@ inline Parts<S> parts(Vec<S> x) {
   const S magic = S(3) * S(typename L::Int(1) << (L::mantissa - 1));
   const Vec<S> shifted = x * L::log2e + magic;
   const Vec<S> n = shifted - magic;
-  const Vec<S> near = x - n * L::ln2_high;  // exact
-  const Vec<S> r = near - n * L::ln2_low, lost = (near - r) - n * L::ln2_low;
-  Bits<S> bits, zero;
-  const Vec<S> base = all<S>(magic);
-  std::memcpy(&bits, &shifted, sizeof bits);
-  std::memcpy(&zero, &base, sizeof zero);
-  bits = (bits - zero + L::bias) << L::mantissa;
-  Parts<S> found;
-  std::memcpy(&found.power, &bits, sizeof bits);
-  found.rest = exponential_less_one<S>(r, lost);
-  return found;
+  const Vec<S> r = (x - n * L::ln2_high) - n * L::ln2_low;  // the first difference is exact
+  constexpr int terms = int(sizeof L::series / sizeof L::series[0]);
+  Vec<S> sum = all<S>(L::series[terms - 1]);
+  for (int k = terms - 2; k >= 0; --k) sum = sum * r + L::series[k];
+  const Bits<S> power = (bits_of<S>(shifted) - bits_of<S>(all<S>(magic)) + L::bias) << L::mantissa;
+  return {of_bits<S>(power), r + r * r * sum};
 }
 
 template <class S>
 inline Vec<S> magnitude(Vec<S> x) {
-  return x < 0 ? -x : x;
+  return of_bits<S>(bits_of<S>(x) & std::numeric_limits<typename Lane<S>::Int>::max());
+}
+
+// `x`, which is not below zero, with the sign of `y`.
+template <class S>
+inline Vec<S> with_sign(Vec<S> x, Vec<S> y) {
+  return of_bits<S>(bits_of<S>(x) | (bits_of<S>(y) & std::numeric_limits<typename Lane<S>::Int>::min()));
 }
 
 template <class S>
@@ -172,7 +175,7 @@ inline Vec<S> tanh(Vec<S> x) {
   const Parts<S> e = parts<S>(a + a);
   const Vec<S> less_one = e.power * e.rest + (e.power - S(1));  // e^2a - 1
   const Vec<S> y = less_one / (less_one + S(2));
-  const Vec<S> signed_y = x < 0 ? -y : y;
+  const Vec<S> signed_y = with_sign<S>(y, x);
   if constexpr (sizeof(S) == 8) return signed_y;
   // Near zero the quotient of two roundings would be 2.3 units in the last place off.
   const Vec<S> s = x * x;
@@ -188,7 +191,7 @@ inline Vec<S> sigmoid(Vec<S> x) {
   const Vec<S> t = e.power + e.power * e.rest;
   const Vec<S> sum = S(1) + t, lost = (S(1) - sum) + t;
   const Vec<S> y = (x < 0 ? t : all<S>(1)) / sum;
-  return y - y * lost * (S(1) - S(0.5) * t);  // what the sum was rounded by, 1 / (1 + t) roughly
+  return y - y * lost;  // what the sum was rounded by, nearly
 }
 
 }  // namespace jaxseq::JAXSEQ_ISA
