@@ -62,15 +62,15 @@ inline void add_product(const Operands<S>& o, Vec<S> (&sum)[MR * NV]) {
 template <class S, int MR, int NV, bool TURNED>
 void block(const Operands<S>& one, const Operands<S>& two, const S* start, bool add, S* c,
            int64_t ldc) {
-  constexpr std::make_integer_sequence<int, MR * NV> all;
+  constexpr std::make_integer_sequence<int, MR * NV> places{};
   const auto place = [=](int n) { return c + n / NV * ldc + n % NV * Vector<S>::size; };
   Vec<S> sum[MR * NV];
-  for_each(all, [&](auto n) { sum[n] = start ? load(start + n % NV * Vector<S>::size) : Vec<S>{}; });
-  if (add) for_each(all, [&](auto n) { __builtin_prefetch(place(n), 1); });  // wanted at the end
+  for_each(places, [&](auto n) { sum[n] = start ? load(start + n % NV * Vector<S>::size) : Vec<S>{}; });
+  if (add) for_each(places, [&](auto n) { __builtin_prefetch(place(n), 1); });  // wanted at the end
   add_product<S, MR, NV, TURNED>(one, sum);
   add_product<S, MR, NV, TURNED>(two, sum);
-  if (add) for_each(all, [&](auto n) { sum[n] += load(place(n)); });
-  for_each(all, [&](auto n) { store(place(n), sum[n]); });
+  if (add) for_each(places, [&](auto n) { sum[n] += load(place(n)); });
+  for_each(places, [&](auto n) { store(place(n), sum[n]); });
 }
 
 template <class S>

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 
 import jax
 import jax.numpy as jnp
@@ -297,7 +298,9 @@ def test_several_jitted_calls_at_once_beside_a_busy_process(rows, hidden):
         busy.kill()
         busy.wait()
     assert len(done) == 4 and not wrong
-    assert processors() == before  # whoever made room for another is not pinned
+    until = time.monotonic() + 60.0
+    while processors() != before:  # who makes room for another is not pinned; one may be on its way
+        assert time.monotonic() < until
 
 
 @kernels
