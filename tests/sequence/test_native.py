@@ -2,7 +2,6 @@
 
 import functools
 import importlib.util
-import os
 import subprocess
 import sys
 import threading
@@ -15,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from meshes import over_rows
+from threads import pinned
 
 import jaxseq
 from jaxseq import testing
@@ -55,12 +55,6 @@ def with_kernels():
         forget()
         yield
     forget()
-
-
-def processors():
-    """Where the threads of this process may run, as far as the system says so."""
-    tasks = os.listdir("/proc/self/task") if hasattr(os, "sched_getaffinity") else []
-    return {frozenset(os.sched_getaffinity(int(task))) for task in tasks}
 
 
 def weighted(result):
@@ -278,7 +272,7 @@ def test_several_jitted_calls_at_once_beside_a_busy_process(rows, hidden):
         jax.grad(lambda params: jaxseq.scan(cell, params, xs, backend="native")[1].sum())
     )
     expected = jax.tree.map(np.asarray, step(params))
-    wrong, done, before = [], [], processors()
+    wrong, done = [], []
 
     def call():
         for _ in range(20):
@@ -299,7 +293,7 @@ def test_several_jitted_calls_at_once_beside_a_busy_process(rows, hidden):
         busy.wait()
     assert len(done) == 4 and not wrong
     until = time.monotonic() + 60.0
-    while processors() != before:  # who makes room for another is not pinned; one may be on its way
+    while pinned():  # nobody is who made room for another; one may still be on its way
         assert time.monotonic() < until
 
 
