@@ -37,9 +37,12 @@ from jaxseq.sequence._native_spec import (
     tangent_spec,
     width,
 )
+from jaxseq.sequence._padding import batch_major, time_major
 
-MAPPED_INTO_ROWS = {"xs": 1, "valid": 1, "resets": 1, "h": 0, "c": 0}
-"""The axis of the rows of what may be longer, for a kernel, than its caller knows."""
+INTERFACE = 2
+"""That of the kernels that are called here: 2 since rows come first, and have lengths."""
+OF_ROWS = ("xs", "lengths", "resets", "h", "c")
+"""What may have more rows, for a kernel, than its caller knows."""
 
 
 @functools.cache
@@ -56,9 +59,9 @@ def library() -> Any:
 
 
 def _forward_shapes(given: Operands, problem: Problem, keeps: bool) -> list[jax.ShapeDtypeStruct]:
-    steps, rows, _ = given.xs.shape
+    rows, steps, _ = given.xs.shape
     kept = (steps, rows, KEPT[problem.kind], width(given.size)) if keeps else (0,)
-    shapes = [(steps, *given.h.shape), given.h.shape, given.c.shape, kept]
+    shapes = [(rows, steps, given.h.shape[-1]), given.h.shape, given.c.shape, kept]
     return [jax.ShapeDtypeStruct(shape, given.xs.dtype) for shape in shapes]
 
 
@@ -193,28 +196,23 @@ def _forward_mapped(
     )
 
     def longer(name):
-        array, axis, rows = getattr(given, name), getattr(axes, name), MAPPED_INTO_ROWS[name]
-        if array.ndim == 1:
-            return array  # a mask that is not there
+        array, axis = getattr(given, name), getattr(axes, name)
+        if array.size == 0 and name in ("lengths", "resets"):
+            return array  # there are none
         if axis is None:
             array, axis = jnp.broadcast_to(array, (count, *array.shape)), 0
-        array = jnp.moveaxis(array, axis, rows)
-        before, (n, m), behind = array.shape[:rows], array.shape[rows : rows + 2], rows + 2
-        return array.reshape(*before, n * m, *array.shape[behind:])
+        array = jnp.moveaxis(array, axis, 0)
+        return array.reshape(count * array.shape[1], *array.shape[2:])
 
-    given = given._replace(**{name: longer(name) for name in MAPPED_INTO_ROWS})
-    outputs = FORWARD.bind(*given, problem=problem, keeps=keeps)
+    given = given._replace(**{name: longer(name) for name in OF_ROWS})
+    hs, h, c, kept = FORWARD.bind(*given, problem=problem, keeps=keeps)
 
-    def apart(array, rows):
-        before, n, behind = array.shape[:rows], array.shape[rows], rows + 1
-        return array.reshape(*before, count, n // count, *array.shape[behind:])
+    def apart(array, rows=0):
+        before, n, behind = array.shape[:rows], array.shape[rows], array.shape[rows + 1 :]
+        return array.reshape(*before, count, n // count, *behind)
 
-    hs, h, c, kept = outputs
-    folded = [apart(hs, 1), apart(h, 0), apart(c, 0) if c.size else c, kept]
-    if keeps:
-        folded[3] = apart(kept, 1)
-    axes_out = [1, 0, 0 if c.size else None, 1 if keeps else None]
-    return folded, axes_out
+    folded = [apart(hs), apart(h), apart(c) if c.size else c, apart(kept, 1) if keeps else kept]
+    return folded, [0, 0, 0 if c.size else None, 1 if keeps else None]
 
 
 ad.primitive_jvps[FORWARD] = _forward_jvp
@@ -225,14 +223,18 @@ batching.primitive_batchers[FORWARD] = _forward_mapped
 def native_loop(
     kind: str, loop: Loop, params: Any, inputs: Inputs, carry: Any
 ) -> tuple[PyTree, Array]:
-    """Returns the final carry and every ``h``, time first; as :func:`fused_loop`, by the kernel."""
-    steps, *batch, _ = inputs.xs.shape
+    """Returns the final carry and every ``h``, time first, zero in the padding; by the kernel."""
+    steps, *batch, size = inputs.xs.shape
     problem = Problem(kind, loop._replace(batch_axes=1, unroll=1))
 
+    # Kernels have time behind the rows, as the caller has: moving it there undoes what the other
+    # loops need, and XLA moves nothing.
     rows = math.prod(batch)
-
-    def mask(given):
-        return jnp.zeros(0, bool) if given is None else given.reshape(steps, rows)
+    lengths, resets = jnp.zeros(0, jnp.int32), jnp.zeros(0, bool)
+    if inputs.valid is not None:
+        lengths = jnp.sum(inputs.valid, axis=0, dtype=jnp.int32).reshape(rows)
+    if inputs.resets is not None:
+        resets = batch_major(inputs.resets, len(batch)).reshape(rows, steps)
 
     h = carry.h.reshape(rows, carry.h.shape[-1])
     c = (
@@ -240,16 +242,16 @@ def native_loop(
         if kind == "lstm"
         else jnp.zeros((0, h.shape[1]), h.dtype)
     )
-    xs = inputs.xs.reshape(steps, rows, inputs.xs.shape[-1])
+    xs = batch_major(inputs.xs, len(batch)).reshape(rows, steps, size)
     weights = (params.w_ih, params.w_hh, params.b_ih, params.b_hh)
     w_hr = getattr(params, "w_hr", jnp.zeros(0, h.dtype))
-    operands = Operands(*weights, w_hr, xs, mask(inputs.valid), mask(inputs.resets), h, c)
+    operands = Operands(*weights, w_hr, xs, lengths, resets, h, c)
     operands = vary_alike(operands, operands)
     hs, h, c, _ = FORWARD.bind(*operands, problem=problem, keeps=False)
     last = carry._replace(h=h.reshape(carry.h.shape))
     if kind == "lstm":
         last = last._replace(c=c.reshape(carry.c.shape))
-    return last, hs.reshape(steps, *batch, hs.shape[-1])
+    return last, time_major(hs.reshape(*batch, steps, hs.shape[-1]), len(batch))
 
 
 def product_flops(name: str, operands: Sequence[Any]) -> int:
@@ -265,6 +267,12 @@ def obstacle(cell: Any, params: Any, xs: Array, carry: Any) -> str | None:
     """Returns why the kernel cannot run a cell on these arrays, or None if it can."""
     if library() is None:
         return "jaxseq-native is not installed"
+    interface = getattr(library(), "INTERFACE", 1)
+    if interface != INTERFACE:
+        return (
+            f"the jaxseq-native that is installed has interface {interface}, and {INTERFACE} is"
+            " needed, so install that of this version of jaxseq"
+        )
     if cell.maps is None or cell.maps.native is None:
         return f"there is no kernel for {cell.name} as it is set up"
     if cell.reset is not zero_carry:

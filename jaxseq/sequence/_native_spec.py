@@ -20,6 +20,7 @@ from jaxseq.cells import (
 )
 from jaxseq.cells._affine import sigmoid
 from jaxseq.sequence._fused import Inputs, Loop, Residuals, Shared, run, tangent
+from jaxseq.sequence._padding import batch_major, time_major, zero_padding
 from jaxseq.sequence._schedule import Schedule
 
 KINDS = ("elman_tanh", "elman_relu", "lstm", "gru")
@@ -58,7 +59,11 @@ class Problem(NamedTuple):
 
 
 class Operands(NamedTuple):
-    """The arrays of a call, weights first; what is not there is empty."""
+    """The arrays of a call, weights first; what is not there is empty.
+
+    A kernel has the time axis of sequences behind that of the rows; loops, and what is kept, have it
+    in front.
+    """
 
     w_ih: Array
     w_hh: Array
@@ -66,7 +71,7 @@ class Operands(NamedTuple):
     b_hh: Array
     w_hr: Array
     xs: Array
-    valid: Array
+    lengths: Array
     resets: Array
     h: Array
     c: Array
@@ -78,9 +83,13 @@ class Operands(NamedTuple):
 
     @property
     def inputs(self) -> Inputs:
-        """What is read at each step, as the fused path reads it."""
-        valid, resets = (mask if mask.ndim == 2 else None for mask in (self.valid, self.resets))
-        return Inputs(self.xs, valid, resets, None)
+        """What is read at each step, time first, as the fused path reads it."""
+        xs = time_major(self.xs, 1)
+        resets = time_major(self.resets, 1) if self.resets.ndim == 2 else None
+        valid = None
+        if self.lengths.size:
+            valid = jax.lax.broadcasted_iota(jnp.int32, xs.shape[:2], 0) < self.lengths[None]
+        return Inputs(xs, valid, resets, None)
 
 
 WEIGHTS, OPERANDS = Operands._fields.index("xs"), len(Operands._fields)
@@ -94,7 +103,10 @@ def width(size: int) -> int:
 
 
 def forward_spec(*operands: Array, problem: Problem, keeps: bool) -> tuple[Array, ...]:
-    """Returns the states after each step, the last h and c, and what is kept, in ordinary JAX."""
+    """Returns the states after each step, the last h and c, and what is kept, in ordinary JAX.
+
+    The states, and what is kept, are zeros in the padding.
+    """
     given = Operands(*operands)
     loop = problem.loop._replace(states_only=False)
     carry = problem.carry(given.h, given.c)
@@ -102,13 +114,13 @@ def forward_spec(*operands: Array, problem: Problem, keeps: bool) -> tuple[Array
     shared = problem.shared(*given[:WEIGHTS])
     last, (hs, before) = run(loop, schedule, shared, given.inputs, carry)
     kept = _kept(problem.kind, given, before) if keeps else jnp.zeros(0, hs.dtype)
-    return hs, last.h, getattr(last, "c", given.c), kept
+    hs = zero_padding(given.inputs.valid, hs)
+    return batch_major(hs, 1), last.h, getattr(last, "c", given.c), kept
 
 
 def _kept(kind: str, given: Operands, before: Any) -> Array:
     """Returns what the kernel keeps, from what the fused path does."""
-    size = given.size
-    steps, rows = given.xs.shape[:2]
+    size, inputs = given.size, given.inputs
     blocks: list[Array] = []
     if kind == "lstm":
         z = jnp.split(before.z_h, 4, axis=-1)
@@ -121,27 +133,24 @@ def _kept(kind: str, given: Operands, before: Any) -> Array:
         r = sigmoid(r_x + r_h)
         blocks = [r, sigmoid(z_x + z_h), jnp.tanh(n_x + r * n_h), n_h]
     if not blocks:
-        return jnp.zeros((steps, rows, 0, width(size)), given.xs.dtype)
-    if given.inputs.valid is not None:
-        padded = [jnp.zeros_like(block) for block in blocks]
-        if kind == "lstm":
-            padded[4] = before.before.c
-        valid = given.valid[..., None]
-        blocks = [jnp.where(valid, *pair) for pair in zip(blocks, padded, strict=True)]
+        return jnp.zeros((*inputs.xs.shape[:2], 0, width(size)), inputs.xs.dtype)
+    blocks = [zero_padding(inputs.valid, block) for block in blocks]
     pad = [(0, 0)] * 3 + [(0, width(size) - size)]
     return jnp.pad(jnp.stack(blocks, axis=2), pad)
 
 
 def _before(problem: Problem, given: Operands, hs: Array, kept: Array) -> PyTree:
-    """Returns the state before each step."""
-    states = [(given.h, hs)]
+    """Returns the state before each step, time first."""
+    states = [(given.h, time_major(hs, 1))]
     if problem.kind == "lstm":
         states.append((given.c, kept[:, :, 4, : given.size]))
+    _, valid, resets, _ = given.inputs
 
     def shifted(first, after):
+        if valid is not None:  # in reverse a row's padding comes before its steps
+            after = jnp.where(valid[..., None], after, first)
         pair = [after[1:], first[None]] if problem.loop.reverse else [first[None], after[:-1]]
         before = jnp.concatenate(pair)[: after.shape[0]]
-        resets = given.inputs.resets
         return before if resets is None else jnp.where(resets[..., None], 0, before)
 
     h, *c = (shifted(*pair) for pair in states)
@@ -167,10 +176,11 @@ def tangent_spec(*operands: Array, problem: Problem, inputs: bool) -> tuple[Arra
         given.inputs,
         before,
         problem.shared(*d_weights),
-        Inputs(d_xs, None, None, None),
+        Inputs(time_major(d_xs, 1), None, None, None),
         problem.carry(d_h, d_c),
     )
-    return d_hs, d_last.h, getattr(d_last, "c", d_c)
+    d_hs = zero_padding(given.inputs.valid, d_hs)
+    return batch_major(d_hs, 1), d_last.h, getattr(d_last, "c", d_c)
 
 
 def _with_inputs(tangents: Sequence[Array], xs: Array, inputs: bool) -> list[Array]:

@@ -132,6 +132,7 @@ class Runner:
         self.valid = valid
         self.resets = resets
         self._time_and_batch = xs.shape[:-1]
+        self._zeroed: Array | None = None  # the outputs of the last loop
 
     @property
     def steps(self) -> Array:
@@ -170,7 +171,7 @@ class Runner:
             )
         if cell.unfold is not None:
             carry, ys = cell.unfold(self, params, carry, xs)
-            return carry, zero_padding(self.valid, ys)
+            return carry, ys if ys is self._zeroed else zero_padding(self.valid, ys)
         lacks = self._lacks(cell, params, xs, carry, masked=masked)
         backend, why = choose(options.where, options.backend, cell, lacks=lacks)
         if cell.linear is not None or backend == "reference":
@@ -194,11 +195,12 @@ class Runner:
         if backend == "native":
             assert cell.maps is not None and cell.maps.native is not None  # or it lacks something
             self.layers.append(Layer(cell.name, backend, why, None))
-            carry, ys = native_loop(cell.maps.native, loop, params, inputs, carry)
-            return carry, zero_padding(self.valid, ys)
+            carry, self._zeroed = native_loop(cell.maps.native, loop, params, inputs, carry)
+            return carry, self._zeroed
         self.layers.append(Layer(cell.name, backend, why, loop.schedules))
         carry, ys = fused_loop(loop, Shared(params, state_mask), inputs, carry)
-        return carry, zero_padding(self.valid, ys)
+        self._zeroed = zero_padding(self.valid, ys)
+        return carry, self._zeroed
 
     def _lacks(
         self, cell: Cell, params: PyTree, xs: Array, carry: PyTree, *, masked: bool

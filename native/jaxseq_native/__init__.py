@@ -10,8 +10,11 @@ from pathlib import Path
 import jax
 import numpy as np
 
-__all__ = ["BACKWARD", "FORWARD", "isa", "sigmoid", "tanh"]
+__all__ = ["BACKWARD", "FORWARD", "INTERFACE", "isa", "sigmoid", "tanh"]
 __version__ = "0.1.0"
+
+INTERFACE = 2
+"""What the two functions are passed and write; a jaxseq that needs another leaves them alone."""
 
 FORWARD, BACKWARD = "jaxseq_native_forward", "jaxseq_native_backward"
 

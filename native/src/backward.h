@@ -164,50 +164,53 @@ template <class S, Cell CELL>
 class RowsBack {
  public:
   RowsBack(const Backward<S>& b, const PackedBack<S>& packed, const Sums<S>& sums, int64_t width,
-           Rows rows)
-      : b_(b), packed_(packed), sums_(sums), width_(width), rows_(rows) {}
+           const Rows& rows)
+      : b_(b), packed_(packed), sums_(sums), walk_(b.walk()), width_(width), rows_(rows) {}
 
   void run() {
-    [[maybe_unused]] const int64_t T = b_.sizes.T, B = b_.sizes.B, I = b_.sizes.I,
-                                 H = b_.sizes.H,
-                                 P = b_.sizes.P;
-    const int64_t R = rows_.count();
+    const int64_t T = b_.sizes.T, I = b_.sizes.I, H = b_.sizes.H, P = b_.sizes.P, R = rows_.count();
     input_width_ = padded<S>(I), state_width_ = padded<S>(P);
     const int64_t sums = gates(CELL) * width_ * (input_width_ + state_width_) * int64_t(sizeof(S));
-    const int64_t window = std::max<int64_t>(1, std::min(T, window_rows(sums) / R));
+    const int64_t most = std::max(R, std::min(R * T, window_rows(sums)));  // rows of a window
     const bool projected = b_.sizes.projected();
     ldz_ = apart<S>(map_blocks(CELL) * width_);
     Arena::Scope scope;
     Buffers made;
-    made.d_z = scope.take<S>(window * R * ldz_);
-    made.states = zeros(scope, window * R * state_width_);
-    made.inputs = zeros(scope, window * R * input_width_);
-    made.d_inputs = scope.take<S>(window * R * input_width_);
+    made.d_z = scope.take<S>(most * ldz_);
+    made.states = zeros(scope, most * state_width_);
+    made.inputs = zeros(scope, most * input_width_);
+    made.d_inputs = scope.take<S>(most * input_width_);
     if (projected) {
-      made.d_states = scope.take<S>(window * R * state_width_);
-      made.unprojected = scope.take<S>(window * R * width_);
+      made.d_states = scope.take<S>(most * state_width_);
+      made.unprojected = scope.take<S>(most * width_);
     }
     if (projected) d_full_ = scope.take<S>(R * width_);
     d_h_ = zeros(scope, R * state_width_);
     d_c_ = zeros(scope, R * width_);
     after_ = zeros(scope, 2 * width_);
     for (int64_t r = 0; r < R; ++r) {
-      std::copy_n(b_.d_h + (rows_.begin + r) * P, P, d_h_ + r * state_width_);
-      if (CELL == Cell::kLstm) std::copy_n(b_.d_c + (rows_.begin + r) * H, H, d_c_ + r * width_);
+      std::copy_n(b_.d_h + rows_[r] * P, P, d_h_ + r * state_width_);
+      if (CELL == Cell::kLstm) std::copy_n(b_.d_c + rows_[r] * H, H, d_c_ + r * width_);
+      const int64_t length = walk_.length(rows_[r]);
+      if (b_.d_xs) std::fill_n(b_.d_xs + (rows_[r] * T + length) * I, (T - length) * I, S(0));
     }
-    for (int64_t end = T; end > 0; end -= window) {
-      const int64_t begin = std::max<int64_t>(0, end - window);
-      for (int64_t step = end - 1; step >= begin; --step) back(step, step - begin, made);
-      spread(begin, end - begin, made);
+    for (int64_t begin, end = rows_.end(); end > rows_.begin(); end = begin) {
+      begin = end - 1;
+      int64_t rows = rows_.at(begin);
+      while (begin > rows_.begin() && rows + rows_.at(begin - 1) <= most) rows += rows_.at(--begin);
+      int64_t first = rows;
+      for (int64_t step = end - 1; step >= begin; --step) back(step, first -= rows_.at(step), made);
+      spread(begin, end, rows, made);
     }
     for (int64_t r = 0; r < R; ++r) {
-      std::copy_n(d_h_ + r * state_width_, P, b_.d_h0 + (rows_.begin + r) * P);
-      if (CELL == Cell::kLstm) std::copy_n(d_c_ + r * width_, H, b_.d_c0 + (rows_.begin + r) * H);
+      std::copy_n(d_h_ + r * state_width_, P, b_.d_h0 + rows_[r] * P);
+      if (CELL == Cell::kLstm) std::copy_n(d_c_ + r * width_, H, b_.d_c0 + rows_[r] * H);
     }
   }
 
  private:
-  // What a window leaves for the gradients of weights and inputs.
+  // What a window leaves for the gradients of weights and inputs: rows of its steps, one step's behind
+  // those of the step before.
   struct Buffers {
     S *d_z, *states, *inputs, *d_inputs;
     S *d_states = nullptr, *unprojected = nullptr;  // where h is projected
@@ -219,74 +222,56 @@ class RowsBack {
     return made;
   }
 
-  // One step back; `inside` is its number in the window.
-  void back(int64_t step, int64_t inside, const Buffers& to) {
-    [[maybe_unused]] const int64_t T = b_.sizes.T, B = b_.sizes.B, I = b_.sizes.I,
-                                 H = b_.sizes.H,
-                                 P = b_.sizes.P;
-    const int64_t R = rows_.count(), t = time_of(step, T, b_.reverse), first = t * B + rows_.begin;
+  // One step back; its rows begin at `first` in the window.
+  void back(int64_t step, int64_t first, const Buffers& to) {
+    const int64_t I = b_.sizes.I, H = b_.sizes.H, P = b_.sizes.P, there = rows_.at(step);
     const int64_t kept = kept_width(H), kept_row = kept_blocks(CELL) * kept;
-    // Where the state before this step is: with the step before, or with the initial one.
-    const int64_t before = step == 0 ? rows_.begin : time_of(step - 1, T, b_.reverse) * B + rows_.begin;
-    const S* states_before = step == 0 ? b_.h0 : b_.ys;
-    S* d_z = to.d_z + inside * R * ldz_;
-    for (int64_t r = 0; r < R; ++r) {
+    S* d_z = to.d_z + first * ldz_;
+    for (int64_t r = 0; r < there; ++r) {
       S* d_h = d_h_ + r * state_width_;
-      const S* d_y = b_.d_ys + (first + r) * P;
+      const S* d_y = b_.d_ys + walk_.place(rows_[r], step) * P;
       for (int64_t u = 0; u < P; ++u) d_h[u] += d_y[u];
     }
-    if (d_full_) unproject(to.d_states + inside * R * state_width_, first);
-    for (int64_t r = 0; r < R; ++r) {
-      S* h = to.states + (inside * R + r) * state_width_;
+    if (d_full_) unproject(to.d_states + first * state_width_, there);
+    for (int64_t r = 0; r < there; ++r) {
+      const int64_t row = rows_[r], at = walk_.place(row, step);
+      const bool starts = step == walk_.begin(row), reset = b_.resets && b_.resets[at];
+      S* h = to.states + (first + r) * state_width_;
       S* d_h = d_full_ ? d_full_ + r * width_ : d_h_ + r * state_width_;
-      S* unprojected = d_full_ ? to.unprojected + (inside * R + r) * width_ : nullptr;
-      std::copy_n(b_.xs + (first + r) * I, I, to.inputs + (inside * R + r) * input_width_);
-      if (reset(first + r))
+      S* unprojected = d_full_ ? to.unprojected + (first + r) * width_ : nullptr;
+      std::copy_n(b_.xs + at * I, I, to.inputs + (first + r) * input_width_);
+      if (reset)
         std::fill_n(h, P, S(0));
-      else
-        std::copy_n(states_before + (before + r) * P, P, h);
-      if (padding(first + r)) {
-        std::fill_n(d_z + r * ldz_, ldz_, S(0));
-        if (unprojected) std::fill_n(unprojected, width_, S(0));
-        continue;
-      }
+      else  // the state before this step is the initial one, or with the step before
+        std::copy_n(starts ? b_.h0 + row * P : b_.ys + walk_.place(row, step - 1) * P, P, h);
       const S* c_before = after_ + width_;  // zeros
-      if (CELL == Cell::kLstm && !reset(first + r)) {
-        if (step == 0) {
-          std::copy_n(b_.c0 + (rows_.begin + r) * H, H, c_first_row());
+      if (CELL == Cell::kLstm && !reset) {
+        if (starts) {
+          std::copy_n(b_.c0 + row * H, H, c_first_row());
           c_before = after_;
         } else {
-          c_before = b_.kept + (before + r) * kept_row + 4 * kept;
+          c_before = b_.kept + walk_.kept_place(row, step - 1) * kept_row + 4 * kept;
         }
       }
       if (CELL == Cell::kElmanTanh || CELL == Cell::kElmanRelu)
-        std::copy_n(b_.ys + (first + r) * H, H, after_);
-      const RowBack<S> row{b_.kept + (first + r) * kept_row, after_, h, c_before, d_h,
-                           d_c_ + r * width_, d_z + r * ldz_, unprojected};
-      update_row_back<S, CELL>(row, width_, kept, 0, width_);
+        std::copy_n(b_.ys + at * H, H, after_);
+      const RowBack<S> back{b_.kept + walk_.kept_place(row, step) * kept_row, after_, h, c_before, d_h,
+                            d_c_ + r * width_, d_z + r * ldz_, unprojected};
+      update_row_back<S, CELL>(back, width_, kept, 0, width_);
     }
-    back_through<S>(packed_.state, CELL, true, d_z, ldz_, width_, R, true, d_h_, state_width_);
-    for (int64_t r = 0; b_.resets && r < R; ++r) {
-      if (!reset(first + r)) continue;
+    back_through<S>(packed_.state, CELL, true, d_z, ldz_, width_, there, true, d_h_, state_width_);
+    for (int64_t r = 0; b_.resets && r < there; ++r) {
+      if (!b_.resets[walk_.place(rows_[r], step)]) continue;
       std::fill_n(d_h_ + r * state_width_, state_width_, S(0));
       std::fill_n(d_c_ + r * width_, width_, S(0));
     }
   }
 
-  // The cotangent of what was projected, and what the projection's gradient is made of. A padded row
-  // hands its own on.
-  void unproject(S* kept, int64_t first) {
-    const int64_t R = rows_.count();
-    for (int64_t r = 0; r < R; ++r) {
-      S* d_h = d_h_ + r * state_width_;
-      if (padding(first + r)) {
-        std::fill_n(kept + r * state_width_, state_width_, S(0));
-        continue;
-      }
-      std::copy_n(d_h, state_width_, kept + r * state_width_);
-      std::fill_n(d_h, state_width_, S(0));
-    }
-    const Split split(R, kRows);
+  // The cotangent of what was projected, and what the projection's gradient is made of.
+  void unproject(S* kept, int64_t there) {
+    std::copy_n(d_h_, there * state_width_, kept);
+    std::fill_n(d_h_, there * state_width_, S(0));
+    const Split split(there, kRows);
     for (const Panel<S>& panel : packed_.projection) {
       Operands<S> one{kept, state_width_, panel.h, panel.vectors * Vector<S>::size, b_.sizes.P};
       S* to = d_full_ + panel.column;
@@ -298,35 +283,32 @@ class RowsBack {
     }
   }
 
-  // What a window gives to the weights, the biases and the inputs.
-  void spread(int64_t begin, int64_t steps, const Buffers& from) {
-    [[maybe_unused]] const int64_t T = b_.sizes.T, B = b_.sizes.B, I = b_.sizes.I;
-    const int64_t R = rows_.count(), rows = steps * R;
-    const Window<S> window{rows, begin + steps == T, from.d_z, from.states, from.inputs, from.d_states,
+  // What a window, of so many rows, gives to the weights, the biases and the inputs.
+  void spread(int64_t begin, int64_t end, int64_t rows, const Buffers& from) {
+    const int64_t I = b_.sizes.I;
+    const Window<S> window{rows, end == rows_.end(), from.d_z, from.states, from.inputs, from.d_states,
                            from.unprojected, ldz_, width_, state_width_, input_width_};
     add_window(CELL, window, 0, width_, sums_);
     if (d_full_) add_projection(window, 0, state_width_, sums_);
-    if (b_.d_xs)
-      back_through<S>(packed_.inputs, CELL, false, from.d_z, ldz_, width_, rows, false, from.d_inputs,
-                      input_width_);
-    for (int64_t row = 0; row < rows; ++row) {
-      const S* d_z = from.d_z + row * ldz_;
-      for (int64_t n = 0; n < map_blocks(CELL) * width_; ++n) sums_.z[n] += d_z[n];
-      if (!b_.d_xs) continue;
-      const int64_t t = time_of(begin + row / R, T, b_.reverse);
-      std::copy_n(from.d_inputs + row * input_width_, I, b_.d_xs + (t * B + rows_.begin + row % R) * I);
-    }
+    for (int64_t row = 0; row < rows; ++row)
+      for (int64_t n = 0; n < map_blocks(CELL) * width_; ++n) sums_.z[n] += from.d_z[row * ldz_ + n];
+    if (!b_.d_xs) return;
+    back_through<S>(packed_.inputs, CELL, false, from.d_z, ldz_, width_, rows, false, from.d_inputs,
+                    input_width_);
+    const S* d_inputs = from.d_inputs;
+    for (int64_t step = begin; step < end; ++step)
+      for (int64_t r = 0; r < rows_.at(step); ++r, d_inputs += input_width_)
+        std::copy_n(d_inputs, I, b_.d_xs + walk_.place(rows_[r], step) * I);
   }
 
-  bool reset(int64_t place) const { return b_.resets && b_.resets[place]; }
-  bool padding(int64_t place) const { return b_.valid && !b_.valid[place]; }
   S* c_first_row() { return after_; }
 
   const Backward<S>& b_;
   const PackedBack<S>& packed_;
   const Sums<S>& sums_;
+  const Walk walk_;
   const int64_t width_;
-  const Rows rows_;
+  const Rows& rows_;
   int64_t ldz_ = 0, input_width_ = 0, state_width_ = 0;
   S *d_h_, *d_c_, *after_;
   S* d_full_ = nullptr;  // where h is projected

@@ -31,7 +31,7 @@ template <class S, Cell CELL>
 class FewSteps {
  public:
   explicit FewSteps(const Forward<S>& f)
-      : f_(f), width_(padded<S>(f.sizes.H)), state_width_(padded<S>(f.sizes.P)),
+      : f_(f), walk_(f.walk()), width_(padded<S>(f.sizes.H)), state_width_(padded<S>(f.sizes.P)),
         row_width_(map_blocks(CELL) * width_) {
     const auto [T, B, I, H, P] = f.sizes;
     z_ = zeros(B * row_width_), c_ = zeros(B * width_);
@@ -40,6 +40,7 @@ class FewSteps {
     for (int64_t b = 0; b < B; ++b) {
       std::copy_n(f.h0 + b * P, P, h_[0] + b * state_width_);
       if (CELL == Cell::kLstm) std::copy_n(f.c0 + b * H, H, c_ + b * width_);
+      clear_padding(f, b);
     }
   }
 
@@ -66,11 +67,13 @@ class FewSteps {
     return made;
   }
 
-  int64_t place(int64_t step) const { return time_of(step, f_.sizes.T, f_.reverse) * f_.sizes.B; }
+  bool padding(int64_t row, int64_t step) const {
+    return step < walk_.begin(row) || walk_.end(row) <= step;
+  }
 
   void reset(int64_t step) {
     for (int64_t b = 0; f_.resets && b < f_.sizes.B; ++b) {
-      if (!f_.resets[place(step) + b]) continue;
+      if (padding(b, step) || !f_.resets[walk_.place(b, step)]) continue;
       std::fill_n(h_[step % 2] + b * state_width_, state_width_, S(0));
       std::fill_n(c_ + b * width_, width_, S(0));
     }
@@ -78,7 +81,7 @@ class FewSteps {
 
   void step(const Share& units, int64_t step) {
     const auto [T, B, I, H, P] = f_.sizes;
-    const S *before = h_[step % 2], *xs = f_.xs + place(step) * I;
+    const S *before = h_[step % 2], *xs = f_.xs + walk_.place(0, step) * I;
     const int64_t there = std::min(units.end, H);
     constexpr int U = gates(CELL) == 1 ? 4 : 1;  // a gate alone leaves room for several units at once
     int64_t u = units.begin;
@@ -86,18 +89,18 @@ class FewSteps {
     for (; u < there; ++u) map_all<1>(u, xs, before);
     const int64_t kept = kept_width(H);
     for (int64_t b = 0; b < B; ++b) {
-      const int64_t at = place(step) + b;
       S* after = h_[(step + 1) % 2] + b * state_width_;
-      const Row<S> row{z_ + b * row_width_, before + b * state_width_, c_ + b * width_,
-                       f_.kept ? f_.kept + at * kept_blocks(CELL) * kept : nullptr,
-                       full_ ? full_ + b * width_ : after};
-      if (!f_.valid || f_.valid[at]) {
-        update_row<S, CELL>(row, width_, kept, units.begin, units.end);
-      } else {
-        keep_nothing<S, CELL>(row, kept, units.begin, units.end);
-        if (!full_) std::copy(row.h + units.begin, row.h + units.end, after + units.begin);
+      if (padding(b, step)) {
+        const S* h = before + b * state_width_;
+        if (!full_) std::copy(h + units.begin, h + units.end, after + units.begin);
+        continue;
       }
-      if (!full_) std::copy_n(after + units.begin, units.count(H), f_.ys + at * P + units.begin);
+      const Row<S> row{z_ + b * row_width_, before + b * state_width_, c_ + b * width_,
+                       f_.kept ? f_.kept + walk_.kept_place(b, step) * kept_blocks(CELL) * kept : nullptr,
+                       full_ ? full_ + b * width_ : after};
+      update_row<S, CELL>(row, width_, kept, units.begin, units.end);
+      if (full_) continue;
+      std::copy_n(after + units.begin, units.count(H), f_.ys + walk_.place(b, step) * P + units.begin);
     }
   }
 
@@ -124,7 +127,7 @@ class FewSteps {
     for (int n = 0; n < N; ++n)
       w_ih[n] = f_.w_ih + row(kApart ? n + 2 : n) * I, w_hh[n] = f_.w_hh + row(n) * P;
     Sums<(N + kApart) * R> sums;
-    add_dots<S, N, R>(w_ih, x, I, I, sums.lanes);
+    add_dots<S, N, R>(w_ih, x, f_.sizes.T * I, I, sums.lanes);
     add_dots<S, N, R>(w_hh, h, state_width_, P, sums.lanes + kApart * R);
     sums.total();
     for (int n = 0; n < N + kApart; ++n) {
@@ -149,7 +152,7 @@ class FewSteps {
         case 3: map_units<U, 3>(u, x, h, z); break;
         default: map_units<U, 4>(u, x, h, z);
       }
-      x += rows * f_.sizes.I, h += rows * state_width_, z += rows * row_width_;
+      x += rows * f_.sizes.T * f_.sizes.I, h += rows * state_width_, z += rows * row_width_;
     }
   }
 
@@ -157,14 +160,16 @@ class FewSteps {
     const auto [T, B, I, H, P] = f_.sizes;
     const int64_t begin = states.begin, end = begin + states.count(P);
     for (int64_t b = 0; b < B; ++b) {
-      const int64_t at = place(step) + b;
       const S *before = h_[step % 2] + b * state_width_, *full = full_ + b * width_;
       S* after = h_[(step + 1) % 2] + b * state_width_;
+      if (padding(b, step)) {
+        std::copy(before + begin, before + end, after + begin);
+        continue;
+      }
       int64_t p = begin;
-      if (f_.valid && !f_.valid[at]) p = std::copy(before + begin, before + end, after + begin) - after;
       for (; p + 4 <= end; p += 4) project_units<4>(p, full, after);
       for (; p < end; ++p) project_units<1>(p, full, after);
-      std::copy(after + begin, after + end, f_.ys + at * P + begin);
+      std::copy(after + begin, after + end, f_.ys + walk_.place(b, step) * P + begin);
     }
   }
 
@@ -180,6 +185,7 @@ class FewSteps {
 
   Arena::Scope scope_;
   const Forward<S>& f_;
+  const Walk walk_;
   const int64_t width_, state_width_, row_width_;
   S *z_, *c_, *full_, *h_[2];
 };

@@ -50,10 +50,10 @@ constexpr ffi::DataType kType = sizeof(S) == 4 ? ffi::F32 : ffi::F64;
 Sizes sizes_of(Check& check, Cell cell, const ffi::AnyBuffer& xs, const ffi::AnyBuffer& w_hh) {
   const Dims x = xs.dimensions(), w = w_hh.dimensions();
   check.that(int64_t(cell) >= 0 && int64_t(cell) <= 3, "there is no such cell");
-  check.that(x.size() == 3, "xs is " + text(x) + ", but must be [T, B, I]");
+  check.that(x.size() == 3, "xs is " + text(x) + ", but must be [B, T, I]");
   check.that(w.size() == 2, "w_hh is " + text(w) + ", but must be [G*H, H]");
   if (!check.passed()) return {};
-  const Sizes sizes{x[0], x[1], x[2], w[0] / gates(cell), w[1]};
+  const Sizes sizes{x[1], x[0], x[2], w[0] / gates(cell), w[1]};
   check.that(sizes.I > 0 && sizes.P > 0 && sizes.H > 0, "inputs and states must have a size");
   check.that(sizes.P == sizes.H || cell == Cell::kLstm, "only an LSTM has a projection");
   check.that(sizes.P <= sizes.H, "a projection must not widen the state");
@@ -76,11 +76,13 @@ S* output(ffi::Result<ffi::AnyBuffer>& buffer) {
   return reinterpret_cast<S*>(buffer->untyped_data());
 }
 
-// A mask that is not there is an empty array.
-const bool* mask(Check& check, const char* name, const ffi::AnyBuffer& buffer, const Sizes& s) {
+// Lengths or resets that are not there are an empty array.
+template <class S>
+const S* optional(Check& check, const char* name, const ffi::AnyBuffer& buffer,
+                  std::initializer_list<int64_t> wanted, ffi::DataType type) {
   if (buffer.dimensions().size() == 1 && buffer.dimensions()[0] == 0) return nullptr;
-  check.shape(name, buffer, {s.T, s.B}, ffi::PRED);
-  return input<bool>(buffer);
+  check.shape(name, buffer, wanted, type);
+  return input<S>(buffer);
 }
 
 template <class Work>
@@ -116,19 +118,19 @@ using In = ffi::AnyBuffer;
 using Out = ffi::Result<ffi::AnyBuffer>;
 
 template <class S>
-ffi::Error forward(ffi::ThreadPool pool, Cell cell, bool reverse, In xs, In valid, In resets, In h0,
+ffi::Error forward(ffi::ThreadPool pool, Cell cell, bool reverse, In xs, In lengths, In resets, In h0,
                    In c0, const Weights& w, Out ys, Out h, Out c, Out kept) {
   Check check;
   const Sizes s = sizes_of(check, cell, xs, w.w_hh);
   if (!check.passed()) return check.error();
-  const bool* valid_mask = mask(check, "valid", valid, s);
-  const bool* reset_mask = mask(check, "resets", resets, s);
+  const auto* steps = optional<int32_t>(check, "lengths", lengths, {s.B}, ffi::S32);
+  const auto* starts = optional<bool>(check, "resets", resets, {s.B, s.T}, ffi::PRED);
   const int64_t c_rows = cell == Cell::kLstm ? s.B : 0;
   check_weights<S>(check, s, cell, w);
-  check.shape("xs", xs, {s.T, s.B, s.I}, kType<S>);
+  check.shape("xs", xs, {s.B, s.T, s.I}, kType<S>);
   check.shape("h", h0, {s.B, s.P}, kType<S>);
   check.shape("c", c0, {c_rows, s.H}, kType<S>);
-  check.shape("ys", *ys, {s.T, s.B, s.P}, kType<S>);
+  check.shape("ys", *ys, {s.B, s.T, s.P}, kType<S>);
   check.shape("the last h", *h, {s.B, s.P}, kType<S>);
   check.shape("the last c", *c, {c_rows, s.H}, kType<S>);
   const bool keeps = kept->dimensions().size() == 4;
@@ -137,8 +139,8 @@ ffi::Error forward(ffi::ThreadPool pool, Cell cell, bool reverse, In xs, In vali
   else
     check.shape("kept", *kept, {0}, kType<S>);
   if (!check.passed()) return check.error();
-  const Forward<S> f{cell,         s,            reverse,      input<S>(xs),     valid_mask,
-                     reset_mask,   input<S>(h0), input<S>(c0), input<S>(w.w_ih), input<S>(w.w_hh),
+  const Forward<S> f{cell,         s,            reverse,      input<S>(xs),     steps,
+                     starts,   input<S>(h0), input<S>(c0), input<S>(w.w_ih), input<S>(w.w_hh),
                      input<S>(w.b_ih), input<S>(w.b_hh), input<S>(w.w_hr), output<S>(ys), output<S>(h), output<S>(c),
                      keeps ? output<S>(kept) : nullptr};
   return guarded([&] {
@@ -151,16 +153,16 @@ ffi::Error forward(ffi::ThreadPool pool, Cell cell, bool reverse, In xs, In vali
 }
 
 template <class S>
-ffi::Error backward(ffi::ThreadPool pool, Cell cell, bool reverse, In xs, In valid, In resets, In h0,
+ffi::Error backward(ffi::ThreadPool pool, Cell cell, bool reverse, In xs, In lengths, In resets, In h0,
                     In c0, In w_ih, In w_hh, In w_hr, In ys, In kept, In d_ys, In d_h, In d_c, Out d_xs,
                     Out d_h0, Out d_c0, Out d_w_ih, Out d_w_hh, Out d_b_ih, Out d_b_hh, Out d_w_hr) {
   Check check;
   const Sizes s = sizes_of(check, cell, xs, w_hh);
   if (!check.passed()) return check.error();
-  const bool* valid_mask = mask(check, "valid", valid, s);
-  const bool* reset_mask = mask(check, "resets", resets, s);
+  const auto* steps = optional<int32_t>(check, "lengths", lengths, {s.B}, ffi::S32);
+  const auto* starts = optional<bool>(check, "resets", resets, {s.B, s.T}, ffi::PRED);
   const int64_t c_rows = cell == Cell::kLstm ? s.B : 0;
-  check.shape("xs", xs, {s.T, s.B, s.I}, kType<S>);
+  check.shape("xs", xs, {s.B, s.T, s.I}, kType<S>);
   check_weights<S>(check, s, cell, {w_ih, w_hh, *d_b_ih, *d_b_hh, w_hr});
   check_weights<S>(check, s, cell, {*d_w_ih, *d_w_hh, *d_b_ih, *d_b_hh, *d_w_hr});
   for (const auto& [name, buffer] : {std::pair{"h", h0}, {"the cotangent of h", d_h}, {"d_h", *d_h0}})
@@ -168,16 +170,16 @@ ffi::Error backward(ffi::ThreadPool pool, Cell cell, bool reverse, In xs, In val
   for (const auto& [name, buffer] : {std::pair{"c", c0}, {"the cotangent of c", d_c}, {"d_c", *d_c0}})
     check.shape(name, buffer, {c_rows, s.H}, kType<S>);
   for (const auto& [name, buffer] : {std::pair{"ys", ys}, {"the cotangent of ys", d_ys}})
-    check.shape(name, buffer, {s.T, s.B, s.P}, kType<S>);
+    check.shape(name, buffer, {s.B, s.T, s.P}, kType<S>);
   check.shape("kept", kept, {s.T, s.B, kept_blocks(cell), kept_width(s.H)}, kType<S>);
   const bool inputs = d_xs->dimensions().size() == 3;
   if (inputs)
-    check.shape("d_xs", *d_xs, {s.T, s.B, s.I}, kType<S>);
+    check.shape("d_xs", *d_xs, {s.B, s.T, s.I}, kType<S>);
   else
     check.shape("d_xs", *d_xs, {0}, kType<S>);
   if (!check.passed()) return check.error();
   const Backward<S> b{cell,           s,             reverse,         input<S>(xs),
-                      valid_mask,     reset_mask,    input<S>(h0),    input<S>(c0),
+                      steps,     starts,    input<S>(h0),    input<S>(c0),
                       input<S>(w_ih), input<S>(w_hh), input<S>(w_hr), input<S>(ys), input<S>(kept),
                       input<S>(d_ys), input<S>(d_h), input<S>(d_c),   inputs ? output<S>(d_xs) : nullptr,
                       output<S>(d_h0), output<S>(d_c0), output<S>(d_w_ih), output<S>(d_w_hh),
@@ -191,20 +193,20 @@ ffi::Error backward(ffi::ThreadPool pool, Cell cell, bool reverse, In xs, In val
   });
 }
 
-ffi::Error forward_any(ffi::ThreadPool pool, int64_t cell, bool reverse, In xs, In valid, In resets,
+ffi::Error forward_any(ffi::ThreadPool pool, int64_t cell, bool reverse, In xs, In lengths, In resets,
                        In h0, In c0, In w_ih, In w_hh, In b_ih, In b_hh, In w_hr, Out ys, Out h,
                        Out c, Out kept) {
   const auto run = xs.element_type() == ffi::F64 ? forward<double> : forward<float>;
-  return run(pool, Cell(cell), reverse, xs, valid, resets, h0, c0, {w_ih, w_hh, b_ih, b_hh, w_hr}, ys, h, c,
+  return run(pool, Cell(cell), reverse, xs, lengths, resets, h0, c0, {w_ih, w_hh, b_ih, b_hh, w_hr}, ys, h, c,
              kept);
 }
 
-ffi::Error backward_any(ffi::ThreadPool pool, int64_t cell, bool reverse, In xs, In valid, In resets,
+ffi::Error backward_any(ffi::ThreadPool pool, int64_t cell, bool reverse, In xs, In lengths, In resets,
                         In h0, In c0, In w_ih, In w_hh, In w_hr, In ys, In kept, In d_ys, In d_h,
                         In d_c, Out d_xs, Out d_h0, Out d_c0, Out d_w_ih, Out d_w_hh, Out d_b_ih,
                         Out d_b_hh, Out d_w_hr) {
   const auto run = xs.element_type() == ffi::F64 ? backward<double> : backward<float>;
-  return run(pool, Cell(cell), reverse, xs, valid, resets, h0, c0, w_ih, w_hh, w_hr, ys, kept, d_ys, d_h,
+  return run(pool, Cell(cell), reverse, xs, lengths, resets, h0, c0, w_ih, w_hh, w_hr, ys, kept, d_ys, d_h,
              d_c, d_xs, d_h0, d_c0, d_w_ih, d_w_hh, d_b_ih, d_b_hh, d_w_hr);
 }
 
@@ -219,7 +221,7 @@ XLA_FFI_DEFINE_HANDLER_SYMBOL(JaxseqForward, jaxseq::forward_any,
                                   .Attr<int64_t>("cell")
                                   .Attr<bool>("reverse")
                                   .Arg<ffi::AnyBuffer>()   // xs
-                                  .Arg<ffi::AnyBuffer>()   // valid
+                                  .Arg<ffi::AnyBuffer>()   // lengths
                                   .Arg<ffi::AnyBuffer>()   // resets
                                   .Arg<ffi::AnyBuffer>()   // h
                                   .Arg<ffi::AnyBuffer>()   // c
@@ -239,7 +241,7 @@ XLA_FFI_DEFINE_HANDLER_SYMBOL(JaxseqBackward, jaxseq::backward_any,
                                   .Attr<int64_t>("cell")
                                   .Attr<bool>("reverse")
                                   .Arg<ffi::AnyBuffer>()   // xs
-                                  .Arg<ffi::AnyBuffer>()   // valid
+                                  .Arg<ffi::AnyBuffer>()   // lengths
                                   .Arg<ffi::AnyBuffer>()   // resets
                                   .Arg<ffi::AnyBuffer>()   // h
                                   .Arg<ffi::AnyBuffer>()   // c

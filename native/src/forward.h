@@ -2,6 +2,8 @@
 // nobody waits for anybody at a step.
 #pragma once
 
+#include <algorithm>
+#include <numeric>
 #include <vector>
 
 #include "arena.h"
@@ -13,14 +15,39 @@ namespace jaxseq::JAXSEQ_ISA {
 // once, so that theirs are read once for all of them.
 constexpr int64_t kFewRows = 4, kHoistedRows = 32;
 
-inline int64_t time_of(int64_t step, int64_t T, bool reverse) { return reverse ? T - 1 - step : step; }
+// Some rows of a batch: what one thread takes. The longest are first, so that those that go through a
+// step are the first few.
+class Rows {
+ public:
+  // Of `groups` threads, the one of that number: neighbours, or where rows have lengths, as many long
+  // and short ones as the others have.
+  Rows(const Walk& walk, int64_t group, int64_t groups) : walk_(walk) {
+    std::vector<int64_t> all(size_t(walk.B));
+    std::iota(all.begin(), all.end(), int64_t(0));
+    if (walk.lengths)
+      std::stable_sort(all.begin(), all.end(),
+                       [&](int64_t a, int64_t b) { return walk.length(a) > walk.length(b); });
+    for (int64_t n = 0; n < walk.B; ++n) {
+      const int64_t round = n % (2 * groups), dealt = std::min(round, 2 * groups - 1 - round);
+      if (walk.lengths ? dealt == group : group * walk.B / groups <= n && n < (group + 1) * walk.B / groups)
+        rows_.push_back(all[size_t(n)]);
+    }
+  }
 
-// Rows [begin, end) of a batch: what one thread takes.
-struct Rows {
-  int64_t begin, end;
-  Rows(int64_t group, int64_t groups, int64_t B)
-      : begin(group * B / groups), end((group + 1) * B / groups) {}
-  int64_t count() const { return end - begin; }
+  int64_t count() const { return int64_t(rows_.size()); }
+  int64_t operator[](int64_t r) const { return rows_[size_t(r)]; }
+  // How many go through a step; and the steps that any goes through.
+  int64_t at(int64_t step) const {
+    if (!walk_.lengths) return count();
+    const auto reaches = [&](int64_t row) { return walk_.length(row) > walk_.time(step); };
+    return std::partition_point(rows_.begin(), rows_.end(), reaches) - rows_.begin();
+  }
+  int64_t begin() const { return rows_.empty() ? 0 : walk_.begin(rows_[0]); }
+  int64_t end() const { return rows_.empty() ? 0 : walk_.end(rows_[0]); }
+
+ private:
+  const Walk walk_;
+  std::vector<int64_t> rows_;
 };
 
 // How far apart rows of `n` values are: a cache line more than a power of two, where they would all
@@ -122,11 +149,20 @@ void project_rows(const Packed<S>& packed, const S* full, int64_t width, int64_t
   }
 }
 
+// What a call gives for a row's padding: zeros.
+template <class S>
+void clear_padding(const Forward<S>& f, int64_t row) {
+  const int64_t T = f.sizes.T, P = f.sizes.P, length = f.walk().length(row);
+  std::fill_n(f.ys + (row * T + length) * P, (T - length) * P, S(0));
+  const int64_t kept_row = kept_blocks(f.cell) * kept_width(f.sizes.H);
+  for (int64_t t = length; f.kept && t < T; ++t)
+    std::fill_n(f.kept + (t * f.sizes.B + row) * kept_row, kept_row, S(0));
+}
+
 template <class S, Cell CELL>
-void forward_rows(const Forward<S>& f, const Packed<S>& packed, int64_t width, Rows rows) {
-  [[maybe_unused]] const int64_t T = f.sizes.T, B = f.sizes.B, I = f.sizes.I,
-                                 H = f.sizes.H,
-                                 P = f.sizes.P;
+void forward_rows(const Forward<S>& f, const Packed<S>& packed, int64_t width, const Rows& rows) {
+  const int64_t T = f.sizes.T, I = f.sizes.I, H = f.sizes.H, P = f.sizes.P;
+  const Walk walk = f.walk();
   const int64_t R = rows.count(), ldz = apart<S>(map_blocks(CELL) * width), kept = kept_width(H);
   const int64_t kept_row = kept_blocks(CELL) * kept;
   const int64_t state_width = padded<S>(P);
@@ -134,14 +170,13 @@ void forward_rows(const Forward<S>& f, const Packed<S>& packed, int64_t width, R
   const int64_t window = hoisted ? std::min(T, kHoistedRows / R) : 1;
   Arena::Scope scope;
   S* z = scope.take<S>(window * R * ldz);
-  S* gathered = hoisted ? scope.take<S>(window * R * I) : nullptr;
-  const auto map_inputs = [&](int64_t step) {
-    const int64_t steps = std::min(window, T - step);
-    for (int64_t s = 0; s < steps; ++s) {
-      const int64_t from = time_of(step + s, T, f.reverse) * B + rows.begin;
-      std::copy_n(f.xs + from * I, R * I, gathered + s * R * I);
-    }
-    map_rows<S>(packed.panels, packed.bias, {gathered, I, nullptr, 0, I}, {}, false, steps * R, z, ldz);
+  const int64_t ldx = apart<S>(I);
+  S* xs = scope.take<S>(window * R * ldx);  // of a window, side by side
+  std::fill_n(xs, window * R * ldx, S(0));
+  const auto gather = [&](int64_t step, int64_t steps) {
+    for (int64_t s = 0; s < steps; ++s)
+      for (int64_t r = 0; r < rows.at(step + s); ++r)
+        std::copy_n(f.xs + walk.place(rows[r], step + s) * I, I, xs + (s * R + r) * ldx);
   };
   S* h = scope.take<S>(R * state_width);
   S* c = scope.take<S>(R * width);
@@ -151,43 +186,43 @@ void forward_rows(const Forward<S>& f, const Packed<S>& packed, int64_t width, R
   std::fill(c, c + R * width, S(0));
   if (projected) std::fill(full, full + R * width, S(0));
   for (int64_t r = 0; r < R; ++r) {
-    std::copy_n(f.h0 + (rows.begin + r) * P, P, h + r * state_width);
-    if (CELL == Cell::kLstm) std::copy_n(f.c0 + (rows.begin + r) * H, H, c + r * width);
+    std::copy_n(f.h0 + rows[r] * P, P, h + r * state_width);
+    if (CELL == Cell::kLstm) std::copy_n(f.c0 + rows[r] * H, H, c + r * width);
+    clear_padding(f, rows[r]);
   }
-  for (int64_t step = 0; step < T; ++step) {
-    const int64_t t = time_of(step, T, f.reverse), first = t * B + rows.begin;
-    const int64_t inside = step % window;
-    if (hoisted && inside == 0) map_inputs(step);
-    for (int64_t r = 0; f.resets && r < R; ++r) {
-      if (!f.resets[first + r]) continue;
+  for (int64_t step = rows.begin(); step < rows.end(); ++step) {
+    const auto at = [&](int64_t r) { return walk.place(rows[r], step); };
+    const int64_t inside = (step - rows.begin()) % window, steps = std::min(window, rows.end() - step);
+    const int64_t there = rows.at(step);
+    if (inside == 0) gather(step, steps);
+    if (hoisted && inside == 0)
+      map_rows<S>(packed.panels, packed.bias, {xs, ldx, nullptr, 0, I}, {}, false, steps * R, z, ldz);
+    for (int64_t r = 0; f.resets && r < there; ++r) {
+      if (!f.resets[at(r)]) continue;
       std::fill_n(h + r * state_width, state_width, S(0));
       std::fill_n(c + r * width, width, S(0));
     }
     S* here = z + inside * R * ldz;
-    const Operands<S> x{f.xs + first * I, I, nullptr, 0, I}, state{h, state_width, nullptr, 0, P};
-    map_rows<S>(packed.panels, packed.bias, hoisted ? Operands<S>{} : x, state, hoisted, R, here, ldz);
-    for (int64_t r = 0; r < R; ++r) {
+    const Operands<S> x{xs, ldx, nullptr, 0, I}, state{h, state_width, nullptr, 0, P};
+    map_rows<S>(packed.panels, packed.bias, hoisted ? Operands<S>{} : x, state, hoisted, there, here, ldz);
+    for (int64_t r = 0; r < there; ++r) {
       S* state_row = h + r * state_width;
       const Row<S> row{here + r * ldz, state_row, c + r * width,
-                       f.kept ? f.kept + (first + r) * kept_row : nullptr,
+                       f.kept ? f.kept + walk.kept_place(rows[r], step) * kept_row : nullptr,
                        projected ? full + r * width : state_row};
-      if (f.valid && !f.valid[first + r])
-        keep_nothing<S, CELL>(row, kept, 0, width);
-      else
-        update_row<S, CELL>(row, width, kept, 0, width);
-      if (!projected) std::copy_n(row.h, P, f.ys + (first + r) * P);
+      update_row<S, CELL>(row, width, kept, 0, width);
+      if (!projected) std::copy_n(row.h, P, f.ys + at(r) * P);
     }
     if (!projected) continue;
-    project_rows<S>(packed, full, width, H, R, narrow, state_width);
-    for (int64_t r = 0; r < R; ++r) {
-      S* row = h + r * state_width;
-      if (!f.valid || f.valid[first + r]) std::copy_n(narrow + r * state_width, P, row);
-      std::copy_n(row, P, f.ys + (first + r) * P);
+    project_rows<S>(packed, full, width, H, there, narrow, state_width);
+    for (int64_t r = 0; r < there; ++r) {
+      std::copy_n(narrow + r * state_width, P, h + r * state_width);
+      std::copy_n(narrow + r * state_width, P, f.ys + at(r) * P);
     }
   }
   for (int64_t r = 0; r < R; ++r) {
-    std::copy_n(h + r * state_width, P, f.h + (rows.begin + r) * P);
-    if (CELL == Cell::kLstm) std::copy_n(c + r * width, H, f.c + (rows.begin + r) * H);
+    std::copy_n(h + r * state_width, P, f.h + rows[r] * P);
+    if (CELL == Cell::kLstm) std::copy_n(c + r * width, H, f.c + rows[r] * H);
   }
 }
 

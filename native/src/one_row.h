@@ -32,8 +32,8 @@ template <class S, Cell CELL>
 class OneRow {
  public:
   OneRow(const Forward<S>& f, const Packed<S>& packed, int64_t width, int64_t row, int64_t parts)
-      : f_(f), packed_(packed), width_(width), state_width_(padded<S>(f.sizes.P)), row_(row),
-        window_(std::min(f.sizes.T, kHoistedRows)), ldz_(apart<S>(map_blocks(CELL) * width)) {
+      : f_(f), packed_(packed), walk_(f.walk()), width_(width), state_width_(padded<S>(f.sizes.P)),
+        row_(row), steps_(walk_.length(row)), window_(std::min(steps_, kHoistedRows)), ldz_(apart<S>(map_blocks(CELL) * width)) {
     z_ = scope_.template take<S>(window_ * ldz_);
     c_ = zeros(width);
     zeros_ = zeros(width);
@@ -45,17 +45,18 @@ class OneRow {
   }
 
   void run(const Threads& threads) {
-    const int64_t parts = int64_t(parts_.size()), T = f_.sizes.T;
+    const int64_t parts = int64_t(parts_.size());
+    clear_padding(f_, row_);
     if (!full_)
-      threads.in_step(parts, T, [this](int64_t part, int64_t item) { step(parts_[part], item); });
+      threads.in_step(parts, steps_, [this](int64_t part, int64_t item) { step(parts_[part], item); });
     else  // what is projected is first whole
-      threads.in_step(parts, 2 * T, [this](int64_t part, int64_t item) {
+      threads.in_step(parts, 2 * steps_, [this](int64_t part, int64_t item) {
         if (item % 2 == 0)
           step(parts_[part], item / 2);
         else
           project(parts_[part], item / 2);
       });
-    std::copy_n(h_[T % 2], f_.sizes.P, f_.h + row_ * f_.sizes.P);
+    std::copy_n(h_[steps_ % 2], f_.sizes.P, f_.h + row_ * f_.sizes.P);
     if (CELL == Cell::kLstm) std::copy_n(c_, f_.sizes.H, f_.c + row_ * f_.sizes.H);
   }
 
@@ -78,60 +79,53 @@ class OneRow {
     return made;
   }
 
+  // Where a step of the row is, of those that it goes through.
+  int64_t place(int64_t step) const { return walk_.place(row_, walk_.begin(row_) + step); }
+
   // What the inputs of a window give to a part's units.
   void map_inputs(const Part& part, int64_t step) {
     const auto [T, B, I, H, P] = f_.sizes;
-    const int64_t apart_by = (f_.reverse ? -B : B) * I;
-    const S* xs = f_.xs + (time_of(step, T, f_.reverse) * B + row_) * I;
+    const int64_t apart_by = f_.reverse ? -I : I;
+    const S* xs = f_.xs + place(step) * I;
     map_rows<S>(part.panels, packed_.bias, {xs, apart_by, nullptr, 0, I}, {}, false,
-                std::min(window_, T - step), z_, ldz_);
+                std::min(window_, steps_ - step), z_, ldz_);
   }
 
   void step(const Part& part, int64_t step) {
     const auto [T, B, I, H, P] = f_.sizes;
-    const int64_t place = step % window_, kept = kept_width(H);
-    if (place == 0) map_inputs(part, step);
-    const int64_t at = time_of(step, T, f_.reverse) * B + row_;
-    const bool reset = f_.resets && f_.resets[at], valid = !f_.valid || f_.valid[at];
+    const int64_t inside = step % window_, kept = kept_width(H), at = place(step);
+    const int64_t kept_place = walk_.kept_place(row_, walk_.begin(row_) + step);
+    if (inside == 0) map_inputs(part, step);
+    const bool reset = f_.resets && f_.resets[at];
     const S* before = reset ? zeros_ : h_[step % 2];
     S* after = h_[(step + 1) % 2];
     const auto [begin, end] = part.units;
     if (reset) std::fill(c_ + begin, c_ + end, S(0));
-    const Row<S> row{z_ + place * ldz_, before, c_,
-                     f_.kept ? f_.kept + at * kept_blocks(CELL) * kept : nullptr,
+    const Row<S> row{z_ + inside * ldz_, before, c_,
+                     f_.kept ? f_.kept + kept_place * kept_blocks(CELL) * kept : nullptr,
                      full_ ? full_ : after};
-    if (valid) {
-      if (!reset) row_by<S>(before, P, part.panels, 0, z_ + place * ldz_);
-      update_row<S, CELL>(row, width_, kept, begin, end);
-    } else {
-      keep_nothing<S, CELL>(row, kept, begin, end);
-      if (!full_) std::copy(before + begin, before + end, after + begin);
-    }
+    if (!reset) row_by<S>(before, P, part.panels, 0, z_ + inside * ldz_);
+    update_row<S, CELL>(row, width_, kept, begin, end);
     if (!full_) std::copy_n(after + begin, part.units.count(H), f_.ys + at * P + begin);
   }
 
   void project(const Part& part, int64_t step) {
     const auto [T, B, I, H, P] = f_.sizes;
-    const int64_t at = time_of(step, T, f_.reverse) * B + row_;
-    const bool reset = f_.resets && f_.resets[at];
-    const S* before = reset ? zeros_ : h_[step % 2];
     S* after = h_[(step + 1) % 2];
-    const auto [begin, end] = part.states;
-    if (f_.valid && !f_.valid[at])
-      std::copy(before + begin, before + end, after + begin);
-    else
-      for (const Panel<S>& panel : packed_.projection)
-        if (part.states.has(panel.column))
-          block_of<S, false>(1, panel.vectors)(
-              {full_, 0, panel.h, panel.vectors * Vector<S>::size, H}, {}, nullptr, false,
-              after + panel.column, 0);
-    std::copy_n(after + begin, part.states.count(P), f_.ys + at * P + begin);
+    const int64_t begin = part.states.begin;
+    for (const Panel<S>& panel : packed_.projection)
+      if (part.states.has(panel.column))
+        block_of<S, false>(1, panel.vectors)(
+            {full_, 0, panel.h, panel.vectors * Vector<S>::size, H}, {}, nullptr, false,
+            after + panel.column, 0);
+    std::copy_n(after + begin, part.states.count(P), f_.ys + place(step) * P + begin);
   }
 
   Arena::Scope scope_;
   const Forward<S>& f_;
   const Packed<S>& packed_;
-  const int64_t width_, state_width_, row_, window_, ldz_;
+  const Walk walk_;
+  const int64_t width_, state_width_, row_, steps_, window_, ldz_;
   S *z_, *c_, *zeros_, *full_, *h_[2];
   std::vector<Part> parts_;
 };

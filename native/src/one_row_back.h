@@ -14,10 +14,12 @@ class OneRowBack {
  public:
   OneRowBack(const Backward<S>& b, const PackedBack<S>& packed, const Sums<S>& sums, int64_t width,
              int64_t row, int64_t parts)
-      : b_(b), sums_(sums), width_(width), state_width_(padded<S>(b.sizes.P)),
-        input_width_(padded<S>(b.sizes.I)), row_(row), window_(std::min(b.sizes.T, kRowWindow)),
+      : b_(b), sums_(sums), walk_(b.walk()), width_(width), state_width_(padded<S>(b.sizes.P)),
+        input_width_(padded<S>(b.sizes.I)), row_(row), steps_(walk_.length(row)),
+        window_(std::min(steps_, kRowWindow)),
         ldz_(apart<S>(map_blocks(CELL) * width)), projected_(b.sizes.projected()) {
-    const auto [T, B, I, H, P] = b.sizes;
+    const int64_t T = b.sizes.T, I = b.sizes.I, H = b.sizes.H, P = b.sizes.P;
+    if (b.d_xs) std::fill_n(b.d_xs + (row * T + steps_) * I, (T - steps_) * I, S(0));
     d_h_ = zeros(state_width_), d_c_ = zeros(width);
     h_ = zeros(width), c_ = zeros(width), after_ = zeros(width), zeros_ = zeros(width);
     for (Buffers& made : buffers_) {
@@ -33,14 +35,14 @@ class OneRowBack {
   }
 
   void run(const Threads& threads) {
-    const auto [T, B, I, H, P] = b_.sizes;
+    const int64_t H = b_.sizes.H, P = b_.sizes.P;
     // What a step takes of the products of the one after it comes first, so that the parts meet
     // once a step; and once more where what was projected must be whole in between.
     const int64_t each = projected_ ? 2 : 1;
-    threads.in_step(int64_t(parts_.size()), each * T + 1, [this, T = T, each](int64_t n, int64_t item) {
+    threads.in_step(int64_t(parts_.size()), each * steps_ + 1, [this, each](int64_t n, int64_t item) {
       const Part& part = parts_[size_t(n)];
-      const int64_t step = T - 1 - item / each;
-      if (item % each == 0 && step + 1 < T) finish(part, step + 1);
+      const int64_t step = steps_ - 1 - item / each;
+      if (item % each == 0 && step + 1 < steps_) finish(part, step + 1);
       if (item % each == 0 && step >= 0) arrive(part, step);
       if (item % each == each - 1 && step >= 0) back(part, step);
     });
@@ -78,26 +80,22 @@ class OneRowBack {
     return made;
   }
 
-  int64_t place(int64_t step) const { return time_of(step, b_.sizes.T, b_.reverse) * b_.sizes.B + row_; }
+  // Where a step of the row is, of those that it goes through.
+  int64_t place(int64_t step) const { return walk_.place(row_, walk_.begin(row_) + step); }
+  int64_t kept_place(int64_t step) const { return walk_.kept_place(row_, walk_.begin(row_) + step); }
   bool reset(int64_t at) const { return b_.resets && b_.resets[at]; }
-  bool padding(int64_t at) const { return b_.valid && !b_.valid[at]; }
   const Buffers& buffers(int64_t step) const { return buffers_[step / window_ % 2]; }
 
   // Adds the cotangent of a step's output to that of its state.
   void arrive(const Part& part, int64_t step) {
-    const int64_t at = place(step);
     const auto [begin, end] = part.states;
     const int64_t there = part.states.count(b_.sizes.P);
-    const S* d_y = b_.d_ys + at * b_.sizes.P + begin;
+    const S* d_y = b_.d_ys + place(step) * b_.sizes.P + begin;
     for (int64_t u = 0; u < there; ++u) d_h_[begin + u] += d_y[u];
     if (!projected_) return;
     S* kept = buffers(step).d_states + step % window_ * state_width_;
-    if (padding(at)) {  // its own cotangent goes on
-      std::fill(kept + begin, kept + end, S(0));
-    } else {
-      std::copy(d_h_ + begin, d_h_ + end, kept + begin);
-      std::fill(d_h_ + begin, d_h_ + end, S(0));
-    }
+    std::copy(d_h_ + begin, d_h_ + end, kept + begin);
+    std::fill(d_h_ + begin, d_h_ + end, S(0));
   }
 
   // A step's cotangents of its maps.
@@ -109,13 +107,7 @@ class OneRowBack {
     S* d_z = to.d_z + inside * ldz_;
     S* unprojected = projected_ ? to.unprojected + inside * width_ : nullptr;
     const auto [begin, end] = part.units;
-    if (padding(at)) {
-      for (int64_t block = 0; block < map_blocks(CELL); ++block)
-        std::fill(d_z + block * width_ + begin, d_z + block * width_ + end, S(0));
-      if (unprojected) std::fill(unprojected + begin, unprojected + end, S(0));
-      return;
-    }
-    const int64_t there = part.units.count(H), before = step == 0 ? row_ : place(step - 1);
+    const int64_t there = part.units.count(H);
     if (projected_) {
       std::fill(d_full_ + begin, d_full_ + end, S(0));
       row_by<S>(to.d_states + inside * state_width_, P, part.projection, 0, d_full_);
@@ -125,31 +117,29 @@ class OneRowBack {
       if (reset(at))
         std::fill_n(h_ + begin, there, S(0));
       else
-        std::copy_n(states + before * P + begin, there, h_ + begin);
+        std::copy_n(states + (step == 0 ? row_ : place(step - 1)) * P + begin, there, h_ + begin);
     }
     if (CELL == Cell::kElmanTanh || CELL == Cell::kElmanRelu)
       std::copy_n(b_.ys + at * H + begin, there, after_ + begin);
-    const S* c_before = reset(at) ? zeros_ : step == 0 ? c_ : b_.kept + before * kept_row + 4 * kept;
-    const RowBack<S> row{b_.kept + at * kept_row, after_, h_, c_before,
+    const S* c_before = reset(at) ? zeros_ : step == 0 ? c_ : b_.kept + kept_place(step - 1) * kept_row + 4 * kept;
+    const RowBack<S> row{b_.kept + kept_place(step) * kept_row, after_, h_, c_before,
                          projected_ ? d_full_ : d_h_, d_c_, d_z, unprojected};
     update_row_back<S, CELL>(row, width_, kept, begin, end);
   }
 
   // What a step gives to the state before it and, once a window has gone through, to the weights.
   void finish(const Part& part, int64_t step) {
-    const auto [T, B, I, H, P] = b_.sizes;
     const Buffers& from = buffers(step);
     const S* d_z = from.d_z + step % window_ * ldz_;
     const auto [first, second_begin, second] = stretches(CELL, true);
-    const int64_t at = place(step);
-    if (reset(at)) {
+    if (reset(place(step))) {
       std::fill(d_h_ + part.states.begin, d_h_ + part.states.end, S(0));
       std::fill(d_c_ + part.units.begin, d_c_ + part.units.end, S(0));
-    } else if (!padding(at)) {
+    } else {
       row_by<S>(d_z, first * width_, part.of_states, 0, d_h_);
       row_by<S>(d_z + second_begin * width_, second * width_, part.of_states, first * width_, d_h_);
     }
-    if (step % window_ == 0) spread(part, step, std::min(window_, T - step), from);
+    if (step % window_ == 0) spread(part, step, std::min(window_, steps_ - step), from);
   }
 
   void spread(const Part& part, int64_t step, int64_t steps, const Buffers& from) {
@@ -163,7 +153,7 @@ class OneRowBack {
       gather(b_.xs + at * I, I, inputs + n * input_width_, input_width_);
       gather(reset(at) ? nullptr : before, P, states + n * state_width_, state_width_);
     }
-    const Window<S> window{steps, step + steps == T, from.d_z, states, inputs, from.d_states,
+    const Window<S> window{steps, step + steps == steps_, from.d_z, states, inputs, from.d_states,
                            from.unprojected, ldz_, width_, state_width_, input_width_};
     const auto [begin, end] = part.units;
     add_window(CELL, window, begin, end, sums_);
@@ -192,7 +182,8 @@ class OneRowBack {
   Arena::Scope scope_;
   const Backward<S>& b_;
   const Sums<S>& sums_;
-  const int64_t width_, state_width_, input_width_, row_, window_, ldz_;
+  const Walk walk_;
+  const int64_t width_, state_width_, input_width_, row_, steps_, window_, ldz_;
   const bool projected_;
   Buffers buffers_[2];
   S *d_h_, *d_c_, *h_, *c_, *after_, *zeros_, *d_full_ = nullptr;

@@ -2,6 +2,7 @@
 // sets, so nothing here depends on the width of a vector.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -11,10 +12,27 @@ namespace jaxseq {
 enum class Cell : int64_t { kElmanTanh = 0, kElmanRelu = 1, kLstm = 2, kGru = 3 };
 
 // T steps of B rows; inputs are I wide, gates H. The state h is P wide: H, or less where an LSTM
-// projects it. Time is the first axis of all sequences.
+// projects it. Sequences are by rows, then steps; what is kept, by steps, then rows.
 struct Sizes {
   int64_t T, B, I, H, P;
   bool projected() const { return P != H; }
+};
+
+// Which steps a row goes through, and where they lie. Its padding is passed over: that is behind its
+// steps, and so before them in reverse.
+struct Walk {
+  int64_t T, B;
+  bool reverse;
+  const int32_t* lengths;  // [B], or null if no row has padding
+
+  int64_t length(int64_t row) const {
+    return lengths ? std::clamp<int64_t>(lengths[row], 0, T) : T;
+  }
+  int64_t begin(int64_t row) const { return reverse ? T - length(row) : 0; }
+  int64_t end(int64_t row) const { return reverse ? T : length(row); }
+  int64_t time(int64_t step) const { return reverse ? T - 1 - step : step; }
+  int64_t place(int64_t row, int64_t step) const { return row * T + time(step); }
+  int64_t kept_place(int64_t row, int64_t step) const { return time(step) * B + row; }
 };
 
 constexpr int64_t gates(Cell cell) {
@@ -51,15 +69,18 @@ struct Forward {
   Cell cell;
   Sizes sizes;
   bool reverse;
-  const S* xs;                  // [T, B, I]
-  const bool *valid, *resets;   // [T, B], or null
+  const S* xs;                  // [B, T, I]
+  const int32_t* lengths;       // [B], or null
+  const bool* resets;           // [B, T], or null
   const S *h0, *c0;             // [B, P], [B, H]; c0 is null but for an LSTM
   const S *w_ih, *w_hh;         // [G*H, I], [G*H, P]
   const S *b_ih, *b_hh;         // [G*H]
   const S* w_hr;                // [P, H], where h is projected
-  S* ys;                        // [T, B, P]: the state after each step; a padded one keeps it
+  S* ys;                        // [B, T, P]: the state after each step; zeros in the padding
   S *h, *c;                     // [B, P], [B, H]
   S* kept;                      // [T, B, kept_blocks, kept_width], or null if nobody differentiates
+
+  Walk walk() const { return {sizes.T, sizes.B, reverse, lengths}; }
 };
 
 template <class S>
@@ -68,13 +89,16 @@ struct Backward {
   Sizes sizes;
   bool reverse;
   const S* xs;
-  const bool *valid, *resets;
+  const int32_t* lengths;
+  const bool* resets;
   const S *h0, *c0, *w_ih, *w_hh, *w_hr;
   const S *ys, *kept;           // of the forward pass
   const S *d_ys, *d_h, *d_c;    // cotangents of its outputs
-  S* d_xs;                      // [T, B, I], or null if nobody wants it
+  S* d_xs;                      // [B, T, I], or null if nobody wants it
   S *d_h0, *d_c0;
   S *d_w_ih, *d_w_hh, *d_b_ih, *d_b_hh, *d_w_hr;
+
+  Walk walk() const { return {sizes.T, sizes.B, reverse, lengths}; }
 };
 
 // What is compiled once for each instruction set.

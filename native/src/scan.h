@@ -30,9 +30,9 @@ void forward(const Forward<S>& f, const Threads& threads) {
   const int64_t parts = part_count(f.sizes, f.cell, threads.count() / groups);
   with_cell(f.cell, [&](auto cell) {
     threads.run(groups, [&](int64_t group) {
-      const Rows rows(group, groups, f.sizes.B);
+      const Rows rows(f.walk(), group, groups);
       if (groups == f.sizes.B)
-        OneRow<S, cell>(f, packed, width, group, parts).run(threads);
+        OneRow<S, cell>(f, packed, width, rows[0], parts).run(threads);
       else
         forward_rows<S, cell>(f, packed, width, rows);
     });
@@ -42,7 +42,7 @@ void forward(const Forward<S>& f, const Threads& threads) {
 template <class S>
 void backward(const Backward<S>& b, const Threads& threads) {
   Arena::Scope scope;
-  const auto [T, B, I, H, P] = b.sizes;
+  const int64_t B = b.sizes.B, I = b.sizes.I, H = b.sizes.H, P = b.sizes.P;
   const int64_t width = padded<S>(H), G = gates(b.cell);
   const PackedBack<S> packed = pack_backward(b, width, scope, threads);
   const int64_t groups = group_count(B, threads);
@@ -60,18 +60,18 @@ void backward(const Backward<S>& b, const Threads& threads) {
       sums.push_back({scope.take<S>(of_inputs), scope.take<S>(of_states), maps,
                       scope.take<S>(of_projection)});
   }
-  with_cell(b.cell, [&, rows_in_all = B, steps = T](auto cell) {
+  with_cell(b.cell, [&](auto cell) {
     threads.run(groups, [&](int64_t group) {
       const Sums<S>& mine = sums[size_t(group)];
-      const Rows rows(group, groups, rows_in_all);
+      const Rows rows(b.walk(), group, groups);
       std::fill_n(mine.z, of_maps, S(0));
-      if (steps * rows.count() == 0) {  // otherwise the first window writes over what is there
+      if (rows.begin() == rows.end()) {  // otherwise the first window writes over what is there
         std::fill_n(mine.w_ih, of_inputs, S(0));
         std::fill_n(mine.w_hh, of_states, S(0));
         std::fill_n(mine.w_hr, of_projection, S(0));
       }
-      if (groups == rows_in_all)
-        OneRowBack<S, cell>(b, packed, mine, width, group, parts).run(threads);
+      if (groups == B)
+        OneRowBack<S, cell>(b, packed, mine, width, rows[0], parts).run(threads);
       else if (rows.count() > 0)
         RowsBack<S, cell>(b, packed, mine, width, rows).run();
     });

@@ -58,16 +58,6 @@ inline void update_row(const Row<S>& row, int64_t width, int64_t kept_width, int
   }
 }
 
-// What is kept of a padded step: no gates, and of an LSTM the c that goes on.
-template <class S, Cell CELL>
-inline void keep_nothing(const Row<S>& row, int64_t kept_width, int64_t begin, int64_t end) {
-  if (!row.kept) return;
-  for (int64_t block = 0; block < kept_blocks(CELL); ++block)
-    std::fill(row.kept + block * kept_width + begin, row.kept + block * kept_width + end, S(0));
-  if constexpr (CELL == Cell::kLstm)
-    std::copy(row.c + begin, row.c + end, row.kept + 4 * kept_width + begin);
-}
-
 // A row's cotangents: of the state after the step, and then, but for what goes through the
 // recurrent map, of the state before it.
 template <class S>

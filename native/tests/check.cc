@@ -89,7 +89,8 @@ struct Case {
   Cell cell;
   bool reverse, masked;
   std::vector<S> xs, h0, c0, w_ih, w_hh, b_ih, b_hh, w_hr, d_ys, d_h, d_c;
-  std::unique_ptr<bool[]> valid, resets;
+  std::vector<int32_t> lengths;
+  std::unique_ptr<bool[]> resets;
   std::vector<S> ys, h, c, kept, d_xs, d_h0, d_c0, d_w_ih, d_w_hh, d_b_ih, d_b_hh, d_w_hr;
 
   Case(const Sizes& sizes, Cell cell, bool reverse, bool masked) : s(sizes), cell(cell), reverse(reverse), masked(masked) {
@@ -103,8 +104,10 @@ struct Case {
     b_ih = draw<S>(random, rows, scale), b_hh = draw<S>(random, rows, scale);
     d_ys = draw<S>(random, s.T * s.B * s.P, 1);
     d_h = draw<S>(random, s.B * s.P, 1), d_c = draw<S>(random, c_rows * s.H, 1);
-    valid.reset(new bool[s.T * s.B]), resets.reset(new bool[s.T * s.B]);
-    for (int64_t n = 0; n < s.T * s.B; ++n) valid[n] = random() % 4 != 0, resets[n] = random() % 5 == 0;
+    // Some longer than there are steps: they count as all of them.
+    for (int64_t b = 0; b < s.B; ++b) lengths.push_back(int32_t(random() % (s.T + s.T / 4 + 1)));
+    resets.reset(new bool[s.T * s.B]);
+    for (int64_t n = 0; n < s.T * s.B; ++n) resets[n] = random() % 5 == 0;
     // What a call writes holds nothing that it may read or add to.
     const auto blank = [](size_t n) { return std::vector<S>(n, std::numeric_limits<S>::quiet_NaN()); };
     ys = blank(d_ys.size()), h = blank(h0.size()), c = blank(c0.size());
@@ -115,11 +118,11 @@ struct Case {
   }
 
   void run(const Threads& threads) {
-    const bool* v = masked ? valid.get() : nullptr;
+    const int32_t* n = masked ? lengths.data() : nullptr;
     const bool* r = masked ? resets.get() : nullptr;
-    const Forward<S> f{cell, s, reverse, xs.data(), v, r, h0.data(), c0.data(), w_ih.data(), w_hh.data(),
+    const Forward<S> f{cell, s, reverse, xs.data(), n, r, h0.data(), c0.data(), w_ih.data(), w_hh.data(),
                        b_ih.data(), b_hh.data(), w_hr.data(), ys.data(), h.data(), c.data(), kept.data()};
-    const Backward<S> b{cell, s, reverse, xs.data(), v, r, h0.data(), c0.data(), w_ih.data(), w_hh.data(),
+    const Backward<S> b{cell, s, reverse, xs.data(), n, r, h0.data(), c0.data(), w_ih.data(), w_hh.data(),
                         w_hr.data(), ys.data(), kept.data(), d_ys.data(), d_h.data(), d_c.data(), d_xs.data(),
                         d_h0.data(), d_c0.data(), d_w_ih.data(), d_w_hh.data(), d_b_ih.data(),
                         d_b_hh.data(), d_w_hr.data()};
@@ -160,15 +163,16 @@ double distance_to_loop(const Case<double>& a) {
     for (int64_t b = 0; b < B; ++b) {
       double* hb = &h[b * P];
       double* cb = a.cell == Cell::kLstm ? &c[b * H] : nullptr;
-      if (a.masked && a.resets[t * B + b]) {
+      const bool counts = !a.masked || t < a.lengths[b];
+      if (a.masked && counts && a.resets[b * T + t]) {
         std::fill(hb, hb + P, 0.0);
         if (cb) std::fill(cb, cb + H, 0.0);
       }
-      if (!a.masked || a.valid[t * B + b]) {
+      if (counts) {
         std::vector<double> x(gates(a.cell) * H), y(gates(a.cell) * H);
         for (size_t n = 0; n < x.size(); ++n) {
           x[n] = a.b_ih[n], y[n] = a.b_hh[n];
-          for (int64_t k = 0; k < I; ++k) x[n] += a.w_ih[n * I + k] * a.xs[(t * B + b) * I + k];
+          for (int64_t k = 0; k < I; ++k) x[n] += a.w_ih[n * I + k] * a.xs[(b * T + t) * I + k];
           for (int64_t k = 0; k < P; ++k) y[n] += a.w_hh[n * P + k] * hb[k];
         }
         std::vector<double> next(H);
@@ -191,7 +195,7 @@ double distance_to_loop(const Case<double>& a) {
           for (int64_t u = 0; u < H; ++u) hb[p] += a.w_hr[p * H + u] * next[u];
         }
       }
-      for (int64_t u = 0; u < P; ++u) worst = std::max(worst, std::abs(hb[u] - a.ys[(t * B + b) * P + u]));
+      for (int64_t u = 0; u < P; ++u) worst = std::max(worst, std::abs((counts ? hb[u] : 0) - a.ys[(b * T + t) * P + u]));
     }
   }
   return worst;

@@ -2,6 +2,7 @@
 
 import functools
 import importlib.util
+import re
 import subprocess
 import sys
 import threading
@@ -301,27 +302,26 @@ def test_several_jitted_calls_at_once_beside_a_busy_process(rows, hidden):
 @pytest.mark.parametrize(
     ("changed", "problem"),
     [
-        ({"xs": (4, 3)}, r"xs is \[4, 3\], but must be \[T, B, I\]"),
+        ({"xs": (3, 4)}, r"xs is \[3, 4\], but must be \[B, T, I\]"),
         ({"w_hh": (12, 3, 1)}, r"w_hh is .* but must be \[G\*H, H\]"),
         ({"w_hh": (12, 4)}, "a projection must not widen the state"),
         ({"w_ih": (12, 5)}, r"w_ih is \[12, 5\], but must be \[12, 2\]"),
         ({"h": (2, 3)}, r"h is \[2, 3\], but must be \[3, 3\]"),
-        ({"valid": (3, 4)}, r"valid is \[3, 4\], but must be \[4, 3\]"),
+        ({"lengths": (4,)}, r"lengths is \[4\], but must be \[3\]"),
+        ({"resets": (4, 3)}, r"resets is \[4, 3\], but must be \[3, 4\]"),
         ({"c": (3, 0)}, r"c is \[3, 0\], but must be \[3, 3\]"),
         ({"cell": 9}, "there is no such cell"),
-        ({"xs": (4, 3, 0), "w_ih": (12, 0)}, "inputs and states must have a size"),
+        ({"xs": (3, 4, 0), "w_ih": (12, 0)}, "inputs and states must have a size"),
     ],
 )
 def test_a_malformed_call_is_an_error_and_no_crash(changed, problem):
-    shapes = {"xs": (4, 3, 2), "valid": (4, 3), "resets": (0,), "h": (3, 3), "c": (3, 3)}
+    shapes = {"xs": (3, 4, 2), "lengths": (3,), "resets": (0,), "h": (3, 3), "c": (3, 3)}
     shapes |= {"w_ih": (12, 2), "w_hh": (12, 3), "b_ih": (12,), "b_hh": (12,), "w_hr": (0,)}
     number = np.int64(changed.get("cell", 2))
     shapes |= {name: shape for name, shape in changed.items() if name != "cell"}
-    arrays = [
-        jnp.zeros(shape, bool if name in ("valid", "resets") else jnp.float32)
-        for name, shape in shapes.items()
-    ]
-    out = [jax.ShapeDtypeStruct(shape, jnp.float32) for shape in ((4, 3, 3), (3, 3), (3, 3), (0,))]
+    dtypes = {"lengths": jnp.int32, "resets": bool}
+    arrays = [jnp.zeros(shape, dtypes.get(name, jnp.float32)) for name, shape in shapes.items()]
+    out = [jax.ShapeDtypeStruct(shape, jnp.float32) for shape in ((3, 4, 3), (3, 3), (3, 3), (0,))]
     call = jax.ffi.ffi_call(_native.library().FORWARD, out)
     with pytest.raises(Exception, match=problem):
         jax.block_until_ready(call(*arrays, cell=number, reverse=False))
@@ -374,6 +374,33 @@ def test_without_the_kernels_everything_runs_on_the_fused_path(monkeypatch):
     with pytest.raises(ValueError, match="jaxseq-native is not installed"):
         jaxseq.scan(cell, params, xs, backend="native")
     forget()
+
+
+@kernels
+def test_kernels_of_another_version_are_left_alone(monkeypatch):
+    cell = jaxseq.lstm(2, 3)
+    params, xs, _ = random_example(cell, batch_shape=(2,), steps=4)
+    monkeypatch.delattr(_native.library(), "INTERFACE")  # as they were before there was a number
+    assert jaxseq.plan(cell, params, xs).backend == "fused"
+    with pytest.raises(ValueError, match=f"has interface 1, and 2 is needed, so install.*{HINT}"):
+        jaxseq.scan(cell, params, xs, backend="native")
+
+
+@kernels
+def test_kernels_read_and_write_arrays_as_they_lie():
+    layers = jaxseq.stack([jaxseq.lstm(2, 3), jaxseq.gru(3, 3)]), jaxseq.elman(3, 2)
+    params, xs, _ = random_example(layers[0], batch_shape=(2, 3), steps=4)
+    both = jaxseq.Directions(*(layers[1].init(jax.random.key(n)) for n in (1, 2)))
+    lengths = jnp.array([[4, 0, 2], [1, 3, 4]])
+
+    def loss(params, both, xs):
+        ys = jaxseq.scan(layers[0], params, xs, lengths=lengths)[1]
+        return jnp.sum(jaxseq.bidirectional(layers[1], both, ys, lengths=lengths)[1] ** 2)
+
+    step = jax.jit(jax.grad(loss, argnums=(0, 1, 2)))
+    program = step.lower(params, both, xs).compile().as_text()
+    assert program.count("custom-call(") == 8
+    assert not re.findall(r"= \S+ (?:copy|transpose)\(", program)
 
 
 @kernels

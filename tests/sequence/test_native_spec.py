@@ -42,10 +42,11 @@ def case(name, reverse):
         return jnp.asarray(rng.normal(size=jnp.shape(like)))
 
     params, carry = jax.tree.map(drawn, (params, cell.carry(params, (B,))))
-    valid = np.arange(T)[:, None] < np.array([4, 0, 2])
+    lengths = np.array([4, 0, 2], np.int32)
+    valid = np.arange(T) < lengths[:, None]
     # A reversed scan moves a reset to the step before, so it falls where the next one is valid.
-    there = np.concatenate([valid[1:], np.zeros((1, B), bool)]) if reverse else valid
-    resets = jnp.asarray((rng.random((T, B)) < 0.4) & there)
+    there = np.concatenate([valid[:, 1:], np.zeros((B, 1), bool)], axis=1) if reverse else valid
+    resets = jnp.asarray((rng.random((B, T)) < 0.4) & there)
     loop = Loop(
         maps=cell.maps,
         reset=cell.reset,
@@ -58,22 +59,20 @@ def case(name, reverse):
     kind = cell.maps.native
     empty = jnp.zeros(0)
     c = carry.c if kind == "lstm" else jnp.zeros((0, 3))
-    xs = drawn(jnp.zeros((T, B, 2)))
+    xs = drawn(jnp.zeros((B, T, 2)))
     weights = (params.w_ih, params.w_hh, params.b_ih, params.b_hh, getattr(params, "w_hr", empty))
-    operands = Operands(*weights, xs, jnp.asarray(valid), resets, carry.h, c)
+    operands = Operands(*weights, xs, jnp.asarray(lengths), resets, carry.h, c)
     return cell, Problem(kind, loop), operands, (params, carry)
 
 
 def by_scan(cell, operands, problem, given):
     """The same by the specification: scan's mask and resets are those before it made them."""
     params, carry = given
-    lengths = jnp.sum(operands.valid, axis=0)
-    resets = operands.resets.T
+    resets = operands.resets
     if problem.loop.reverse:  # undone: a reversed scan moves a reset to the step before
         resets = jnp.concatenate([jnp.zeros_like(resets[:, :1]), resets[:, :-1]], axis=1)
-    xs = jnp.moveaxis(operands.xs, 0, 1)
-    options = {"lengths": lengths, "resets": resets, "reverse": problem.loop.reverse}
-    return jaxseq.scan(cell, params, xs, carry=carry, backend="reference", **options)
+    options = {"lengths": operands.lengths, "resets": resets, "reverse": problem.loop.reverse}
+    return jaxseq.scan(cell, params, operands.xs, carry=carry, backend="reference", **options)
 
 
 @pytest.mark.parametrize("reverse", [False, True])
@@ -82,8 +81,7 @@ def test_the_forward_pass_is_a_scan(name, reverse, x64):
     cell, problem, operands, given = case(name, reverse)
     last, ys = by_scan(cell, operands, problem, given)
     hs, h, c, kept = forward_spec(*operands, problem=problem, keeps=False)
-    masked = jnp.where(operands.valid[..., None], hs, 0.0)
-    np.testing.assert_allclose(jnp.moveaxis(masked, 0, 1), ys, rtol=1e-12, atol=1e-14)
+    np.testing.assert_allclose(hs, ys, rtol=1e-12, atol=1e-14)
     np.testing.assert_allclose(h, last.h, rtol=1e-12, atol=1e-14)
     if problem.kind == "lstm":
         np.testing.assert_allclose(c, last.c, rtol=1e-12, atol=1e-14)
