@@ -195,12 +195,13 @@ class RowsBack {
       if (b_.d_xs) std::fill_n(b_.d_xs + (rows_[r] * T + length) * I, (T - length) * I, S(0));
     }
     for (int64_t begin, end = rows_.end(); end > rows_.begin(); end = begin) {
-      begin = end - 1;
-      int64_t rows = rows_.at(begin);
+      int64_t rows = rows_.at(begin = end - 1);
       while (begin > rows_.begin() && rows + rows_.at(begin - 1) <= most) rows += rows_.at(--begin);
-      int64_t first = rows;
-      for (int64_t step = end - 1; step >= begin; --step) back(step, first -= rows_.at(step), made);
-      spread(begin, end, rows, made);
+      firsts_.assign(1, 0);
+      for (int64_t step = begin; step < end; ++step) firsts_.push_back(firsts_.back() + rows_.at(step));
+      gather(begin, end, made);
+      for (int64_t step = end - 1; step >= begin; --step) back(step, firsts_[size_t(step - begin)], made);
+      spread(begin, end, made);
     }
     for (int64_t r = 0; r < R; ++r) {
       std::copy_n(d_h_ + r * state_width_, P, b_.d_h0 + rows_[r] * P);
@@ -222,9 +223,30 @@ class RowsBack {
     return made;
   }
 
+  // visit(row, step, where they are in the window), the steps of a row one after the other, as they lie.
+  template <class Visit>
+  void each(int64_t begin, int64_t end, Visit visit) const {
+    for (int64_t r = 0; r < rows_.count(); ++r)
+      for (int64_t step = std::max(begin, walk_.begin(rows_[r])); step < std::min(end, walk_.end(rows_[r])); ++step)
+        visit(rows_[r], step, firsts_[size_t(step - begin)] + r);
+  }
+
+  // The inputs and the states before each step: the initial ones, or with the step before.
+  void gather(int64_t begin, int64_t end, const Buffers& to) {
+    const int64_t I = b_.sizes.I, P = b_.sizes.P;
+    each(begin, end, [&](int64_t row, int64_t step, int64_t n) {
+      std::copy_n(b_.xs + walk_.place(row, step) * I, I, to.inputs + n * input_width_);
+      S* h = to.states + n * state_width_;
+      if (reset(row, step))
+        std::fill_n(h, P, S(0));
+      else
+        std::copy_n(step == walk_.begin(row) ? b_.h0 + row * P : b_.ys + walk_.place(row, step - 1) * P, P, h);
+    });
+  }
+
   // One step back; its rows begin at `first` in the window.
   void back(int64_t step, int64_t first, const Buffers& to) {
-    const int64_t I = b_.sizes.I, H = b_.sizes.H, P = b_.sizes.P, there = rows_.at(step);
+    const int64_t H = b_.sizes.H, P = b_.sizes.P, there = rows_.at(step);
     const int64_t kept = kept_width(H), kept_row = kept_blocks(CELL) * kept;
     S* d_z = to.d_z + first * ldz_;
     for (int64_t r = 0; r < there; ++r) {
@@ -234,19 +256,13 @@ class RowsBack {
     }
     if (d_full_) unproject(to.d_states + first * state_width_, there);
     for (int64_t r = 0; r < there; ++r) {
-      const int64_t row = rows_[r], at = walk_.place(row, step);
-      const bool starts = step == walk_.begin(row), reset = b_.resets && b_.resets[at];
-      S* h = to.states + (first + r) * state_width_;
+      const int64_t row = rows_[r];
+      const S* h = to.states + (first + r) * state_width_;
       S* d_h = d_full_ ? d_full_ + r * width_ : d_h_ + r * state_width_;
       S* unprojected = d_full_ ? to.unprojected + (first + r) * width_ : nullptr;
-      std::copy_n(b_.xs + at * I, I, to.inputs + (first + r) * input_width_);
-      if (reset)
-        std::fill_n(h, P, S(0));
-      else  // the state before this step is the initial one, or with the step before
-        std::copy_n(starts ? b_.h0 + row * P : b_.ys + walk_.place(row, step - 1) * P, P, h);
       const S* c_before = after_ + width_;  // zeros
-      if (CELL == Cell::kLstm && !reset) {
-        if (starts) {
+      if (CELL == Cell::kLstm && !reset(row, step)) {
+        if (step == walk_.begin(row)) {
           std::copy_n(b_.c0 + row * H, H, c_first_row());
           c_before = after_;
         } else {
@@ -254,14 +270,14 @@ class RowsBack {
         }
       }
       if (CELL == Cell::kElmanTanh || CELL == Cell::kElmanRelu)
-        std::copy_n(b_.ys + at * H, H, after_);
+        std::copy_n(b_.ys + walk_.place(row, step) * H, H, after_);
       const RowBack<S> back{b_.kept + walk_.kept_place(row, step) * kept_row, after_, h, c_before, d_h,
                             d_c_ + r * width_, d_z + r * ldz_, unprojected};
       update_row_back<S, CELL>(back, width_, kept, 0, width_);
     }
     back_through<S>(packed_.state, CELL, true, d_z, ldz_, width_, there, true, d_h_, state_width_);
     for (int64_t r = 0; b_.resets && r < there; ++r) {
-      if (!b_.resets[walk_.place(rows_[r], step)]) continue;
+      if (!reset(rows_[r], step)) continue;
       std::fill_n(d_h_ + r * state_width_, state_width_, S(0));
       std::fill_n(d_c_ + r * width_, width_, S(0));
     }
@@ -283,9 +299,9 @@ class RowsBack {
     }
   }
 
-  // What a window, of so many rows, gives to the weights, the biases and the inputs.
-  void spread(int64_t begin, int64_t end, int64_t rows, const Buffers& from) {
-    const int64_t I = b_.sizes.I;
+  // What a window gives to the weights, the biases and the inputs.
+  void spread(int64_t begin, int64_t end, const Buffers& from) {
+    const int64_t I = b_.sizes.I, rows = firsts_.back();
     const Window<S> window{rows, end == rows_.end(), from.d_z, from.states, from.inputs, from.d_states,
                            from.unprojected, ldz_, width_, state_width_, input_width_};
     add_window(CELL, window, 0, width_, sums_);
@@ -295,12 +311,12 @@ class RowsBack {
     if (!b_.d_xs) return;
     back_through<S>(packed_.inputs, CELL, false, from.d_z, ldz_, width_, rows, false, from.d_inputs,
                     input_width_);
-    const S* d_inputs = from.d_inputs;
-    for (int64_t step = begin; step < end; ++step)
-      for (int64_t r = 0; r < rows_.at(step); ++r, d_inputs += input_width_)
-        std::copy_n(d_inputs, I, b_.d_xs + walk_.place(rows_[r], step) * I);
+    each(begin, end, [&](int64_t row, int64_t step, int64_t n) {
+      std::copy_n(from.d_inputs + n * input_width_, I, b_.d_xs + walk_.place(row, step) * I);
+    });
   }
 
+  bool reset(int64_t row, int64_t step) const { return b_.resets && b_.resets[walk_.place(row, step)]; }
   S* c_first_row() { return after_; }
 
   const Backward<S>& b_;
@@ -309,6 +325,7 @@ class RowsBack {
   const Walk walk_;
   const int64_t width_;
   const Rows& rows_;
+  std::vector<int64_t> firsts_;  // where the rows of each step begin in the window
   int64_t ldz_ = 0, input_width_ = 0, state_width_ = 0;
   S *d_h_, *d_c_, *after_;
   S* d_full_ = nullptr;  // where h is projected

@@ -13,7 +13,7 @@ namespace jaxseq::JAXSEQ_ISA {
 
 // With so few rows a weight is read for little work: inputs are then mapped for several steps at
 // once, so that theirs are read once for all of them.
-constexpr int64_t kFewRows = 4, kHoistedRows = 32;
+constexpr int64_t kFewRows = 4, kHoistedRows = 32, kGatheredRows = 64;
 
 // Some rows of a batch: what one thread takes. The longest are first, so that those that go through a
 // step are the first few.
@@ -167,16 +167,16 @@ void forward_rows(const Forward<S>& f, const Packed<S>& packed, int64_t width, c
   const int64_t kept_row = kept_blocks(CELL) * kept;
   const int64_t state_width = padded<S>(P);
   const bool hoisted = R < kFewRows, projected = f.sizes.projected();
-  const int64_t window = hoisted ? std::min(T, kHoistedRows / R) : 1;
-  Arena::Scope scope;
-  S* z = scope.take<S>(window * R * ldz);
+  // Rows lie far apart: the inputs of a few steps are gathered, a row's one after the other.
+  const int64_t window = std::clamp<int64_t>((hoisted ? kHoistedRows : kGatheredRows) / R, 1, T + 1);
   const int64_t ldx = apart<S>(I);
-  S* xs = scope.take<S>(window * R * ldx);  // of a window, side by side
+  Arena::Scope scope;
+  S *z = scope.take<S>((hoisted ? window : 1) * R * ldz), *xs = scope.take<S>(window * R * ldx);
   std::fill_n(xs, window * R * ldx, S(0));
-  const auto gather = [&](int64_t step, int64_t steps) {
-    for (int64_t s = 0; s < steps; ++s)
-      for (int64_t r = 0; r < rows.at(step + s); ++r)
-        std::copy_n(f.xs + walk.place(rows[r], step + s) * I, I, xs + (s * R + r) * ldx);
+  const auto gather = [&](int64_t begin, int64_t end) {
+    for (int64_t r = 0; r < R; ++r)
+      for (int64_t step = std::max(begin, walk.begin(rows[r])); step < std::min(end, walk.end(rows[r])); ++step)
+        std::copy_n(f.xs + walk.place(rows[r], step) * I, I, xs + ((step - begin) * R + r) * ldx);
   };
   S* h = scope.take<S>(R * state_width);
   S* c = scope.take<S>(R * width);
@@ -194,7 +194,7 @@ void forward_rows(const Forward<S>& f, const Packed<S>& packed, int64_t width, c
     const auto at = [&](int64_t r) { return walk.place(rows[r], step); };
     const int64_t inside = (step - rows.begin()) % window, steps = std::min(window, rows.end() - step);
     const int64_t there = rows.at(step);
-    if (inside == 0) gather(step, steps);
+    if (inside == 0) gather(step, step + steps);
     if (hoisted && inside == 0)
       map_rows<S>(packed.panels, packed.bias, {xs, ldx, nullptr, 0, I}, {}, false, steps * R, z, ldz);
     for (int64_t r = 0; f.resets && r < there; ++r) {
@@ -202,8 +202,8 @@ void forward_rows(const Forward<S>& f, const Packed<S>& packed, int64_t width, c
       std::fill_n(h + r * state_width, state_width, S(0));
       std::fill_n(c + r * width, width, S(0));
     }
-    S* here = z + inside * R * ldz;
-    const Operands<S> x{xs, ldx, nullptr, 0, I}, state{h, state_width, nullptr, 0, P};
+    S* here = z + (hoisted ? inside : 0) * R * ldz;
+    const Operands<S> x{xs + inside * R * ldx, ldx, nullptr, 0, I}, state{h, state_width, nullptr, 0, P};
     map_rows<S>(packed.panels, packed.bias, hoisted ? Operands<S>{} : x, state, hoisted, there, here, ldz);
     for (int64_t r = 0; r < there; ++r) {
       S* state_row = h + r * state_width;
