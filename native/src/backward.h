@@ -198,7 +198,8 @@ class RowsBack {
       int64_t rows = rows_.at(begin = end - 1);
       while (begin > rows_.begin() && rows + rows_.at(begin - 1) <= most) rows += rows_.at(--begin);
       firsts_.assign(1, 0);
-      for (int64_t step = begin; step < end; ++step) firsts_.push_back(firsts_.back() + rows_.at(step));
+      for (int64_t step = begin; step < end; ++step)
+        firsts_.push_back(firsts_.back() + rows_.at(step));
       gather(begin, end, made);
       for (int64_t step = end - 1; step >= begin; --step) back(step, firsts_[size_t(step - begin)], made);
       spread(begin, end, made);
@@ -226,9 +227,11 @@ class RowsBack {
   // visit(row, step, where they are in the window), the steps of a row one after the other, as they lie.
   template <class Visit>
   void each(int64_t begin, int64_t end, Visit visit) const {
-    for (int64_t r = 0; r < rows_.count(); ++r)
-      for (int64_t step = std::max(begin, walk_.begin(rows_[r])); step < std::min(end, walk_.end(rows_[r])); ++step)
+    for (int64_t r = 0; r < rows_.count(); ++r) {
+      const auto [first, last] = walk_.within(rows_[r], begin, end);
+      for (int64_t step = first; step < last; ++step)
         visit(rows_[r], step, firsts_[size_t(step - begin)] + r);
+    }
   }
 
   // The inputs and the states before each step: the initial ones, or with the step before.
@@ -239,8 +242,10 @@ class RowsBack {
       S* h = to.states + n * state_width_;
       if (reset(row, step))
         std::fill_n(h, P, S(0));
+      else if (step == walk_.begin(row))
+        std::copy_n(b_.h0 + row * P, P, h);
       else
-        std::copy_n(step == walk_.begin(row) ? b_.h0 + row * P : b_.ys + walk_.place(row, step - 1) * P, P, h);
+        std::copy_n(b_.ys + walk_.place(row, step - 1) * P, P, h);
     });
   }
 

@@ -12,7 +12,7 @@
 namespace jaxseq::JAXSEQ_ISA {
 
 // With so few rows a weight is read for little work: inputs are then mapped for several steps at
-// once, so that theirs are read once for all of them.
+// once, so that theirs are read once for all of them. Where there are more, inputs are only gathered.
 constexpr int64_t kFewRows = 4, kHoistedRows = 32, kGatheredRows = 64;
 
 // Some rows of a batch: what one thread takes. The longest are first, so that those that go through a
@@ -174,9 +174,11 @@ void forward_rows(const Forward<S>& f, const Packed<S>& packed, int64_t width, c
   S *z = scope.take<S>((hoisted ? window : 1) * R * ldz), *xs = scope.take<S>(window * R * ldx);
   std::fill_n(xs, window * R * ldx, S(0));
   const auto gather = [&](int64_t begin, int64_t end) {
-    for (int64_t r = 0; r < R; ++r)
-      for (int64_t step = std::max(begin, walk.begin(rows[r])); step < std::min(end, walk.end(rows[r])); ++step)
+    for (int64_t r = 0; r < R; ++r) {
+      const auto [first, last] = walk.within(rows[r], begin, end);
+      for (int64_t step = first; step < last; ++step)
         std::copy_n(f.xs + walk.place(rows[r], step) * I, I, xs + ((step - begin) * R + r) * ldx);
+    }
   };
   S* h = scope.take<S>(R * state_width);
   S* c = scope.take<S>(R * width);

@@ -33,7 +33,8 @@ class OneRow {
  public:
   OneRow(const Forward<S>& f, const Packed<S>& packed, int64_t width, int64_t row, int64_t parts)
       : f_(f), packed_(packed), walk_(f.walk()), width_(width), state_width_(padded<S>(f.sizes.P)),
-        row_(row), steps_(walk_.length(row)), window_(std::min(steps_, kHoistedRows)), ldz_(apart<S>(map_blocks(CELL) * width)) {
+        row_(row), steps_(walk_.length(row)), window_(std::min(steps_, kHoistedRows)),
+        ldz_(apart<S>(map_blocks(CELL) * width)) {
     z_ = scope_.template take<S>(window_ * ldz_);
     c_ = zeros(width);
     zeros_ = zeros(width);

@@ -121,7 +121,9 @@ class OneRowBack {
     }
     if (CELL == Cell::kElmanTanh || CELL == Cell::kElmanRelu)
       std::copy_n(b_.ys + at * H + begin, there, after_ + begin);
-    const S* c_before = reset(at) ? zeros_ : step == 0 ? c_ : b_.kept + kept_place(step - 1) * kept_row + 4 * kept;
+    const S* c_before = reset(at)    ? zeros_
+                        : step == 0 ? c_
+                                    : b_.kept + kept_place(step - 1) * kept_row + 4 * kept;
     const RowBack<S> row{b_.kept + kept_place(step) * kept_row, after_, h_, c_before,
                          projected_ ? d_full_ : d_h_, d_c_, d_z, unprojected};
     update_row_back<S, CELL>(row, width_, kept, begin, end);

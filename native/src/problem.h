@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <utility>
 
 namespace jaxseq {
 
@@ -25,11 +26,13 @@ struct Walk {
   bool reverse;
   const int32_t* lengths;  // [B], or null if no row has padding
 
-  int64_t length(int64_t row) const {
-    return lengths ? std::clamp<int64_t>(lengths[row], 0, T) : T;
-  }
+  int64_t length(int64_t row) const { return lengths ? std::clamp<int64_t>(lengths[row], 0, T) : T; }
   int64_t begin(int64_t row) const { return reverse ? T - length(row) : 0; }
   int64_t end(int64_t row) const { return reverse ? T : length(row); }
+  // Those of its steps that are in [first, last).
+  std::pair<int64_t, int64_t> within(int64_t row, int64_t first, int64_t last) const {
+    return {std::max(first, begin(row)), std::min(last, end(row))};
+  }
   int64_t time(int64_t step) const { return reverse ? T - 1 - step : step; }
   int64_t place(int64_t row, int64_t step) const { return row * T + time(step); }
   int64_t kept_place(int64_t row, int64_t step) const { return time(step) * B + row; }

@@ -195,7 +195,8 @@ double distance_to_loop(const Case<double>& a) {
           for (int64_t u = 0; u < H; ++u) hb[p] += a.w_hr[p * H + u] * next[u];
         }
       }
-      for (int64_t u = 0; u < P; ++u) worst = std::max(worst, std::abs((counts ? hb[u] : 0) - a.ys[(b * T + t) * P + u]));
+      const double* y = &a.ys[(b * T + t) * P];
+      for (int64_t u = 0; u < P; ++u) worst = std::max(worst, std::abs((counts ? hb[u] : 0) - y[u]));
     }
   }
   return worst;
