@@ -61,8 +61,8 @@ class Problem(NamedTuple):
 class Operands(NamedTuple):
     """The arrays of a call, weights first; what is not there is empty.
 
-    A kernel has the time axis of sequences behind that of the rows; loops, and what is kept, have it
-    in front.
+    A kernel has the time axis of sequences behind that of the rows; loops have it in front, and so
+    has what is kept.
     """
 
     w_ih: Array
