@@ -4,7 +4,7 @@ The tests compile a thousand small programs and run each once, so XLA is asked f
 rather than for quick code. Values do not depend on it; what does (memory, loop bodies) is looked at
 in the optimised program, which these flags leave alone.
 
-Where the CPU kernels are installed they are left alone too, but by tests/sequence/test_native.py:
+Where the CPU kernels are installed they are left alone too, but by tests that take `with_kernels`:
 what runs on which loop would otherwise depend on the machine.
 """
 
@@ -70,3 +70,15 @@ def x64():
     """Runs the test in float64."""
     with jax.enable_x64(True):
         yield
+
+
+@pytest.fixture(scope="module")
+def with_kernels():
+    """Takes the kernels, which other tests leave alone."""
+    from kernels import forget  # brings jaxseq with it, which is imported by tests alone
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("JAXSEQ_NATIVE")
+        forget()
+        yield
+    forget()

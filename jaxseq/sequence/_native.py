@@ -197,8 +197,8 @@ def _forward_mapped(
 
     def longer(name):
         array, axis = getattr(given, name), getattr(axes, name)
-        if array.size == 0 and name in ("lengths", "resets"):
-            return array  # there are none
+        if axis is None and array.shape == (0,):
+            return array  # lengths or resets that are not there
         if axis is None:
             array, axis = jnp.broadcast_to(array, (count, *array.shape)), 0
         array = jnp.moveaxis(array, axis, 0)
@@ -228,7 +228,7 @@ def native_loop(
     problem = Problem(kind, loop._replace(batch_axes=1, unroll=1))
 
     # Kernels have time behind the rows, as the caller has: moving it there undoes what the other
-    # loops need, and XLA moves nothing.
+    # loops need, and XLA moves nothing. Of a row, the first steps are valid.
     rows = math.prod(batch)
     lengths, resets = jnp.zeros(0, jnp.int32), jnp.zeros(0, bool)
     if inputs.valid is not None:

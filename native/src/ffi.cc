@@ -139,9 +139,9 @@ ffi::Error forward(ffi::ThreadPool pool, Cell cell, bool reverse, In xs, In leng
   else
     check.shape("kept", *kept, {0}, kType<S>);
   if (!check.passed()) return check.error();
-  const Forward<S> f{cell,         s,            reverse,      input<S>(xs),     steps,
-                     starts,   input<S>(h0), input<S>(c0), input<S>(w.w_ih), input<S>(w.w_hh),
-                     input<S>(w.b_ih), input<S>(w.b_hh), input<S>(w.w_hr), output<S>(ys), output<S>(h), output<S>(c),
+  const Forward<S> f{cell, s, reverse, input<S>(xs), steps, starts, input<S>(h0), input<S>(c0),
+                     input<S>(w.w_ih), input<S>(w.w_hh), input<S>(w.b_ih), input<S>(w.b_hh),
+                     input<S>(w.w_hr), output<S>(ys), output<S>(h), output<S>(c),
                      keeps ? output<S>(kept) : nullptr};
   return guarded([&] {
     const PoolThreads<ffi::ThreadPool> threads(pool);
@@ -179,7 +179,7 @@ ffi::Error backward(ffi::ThreadPool pool, Cell cell, bool reverse, In xs, In len
     check.shape("d_xs", *d_xs, {0}, kType<S>);
   if (!check.passed()) return check.error();
   const Backward<S> b{cell,           s,             reverse,         input<S>(xs),
-                      steps,     starts,    input<S>(h0),    input<S>(c0),
+                      steps,          starts,        input<S>(h0),    input<S>(c0),
                       input<S>(w_ih), input<S>(w_hh), input<S>(w_hr), input<S>(ys), input<S>(kept),
                       input<S>(d_ys), input<S>(d_h), input<S>(d_c),   inputs ? output<S>(d_xs) : nullptr,
                       output<S>(d_h0), output<S>(d_c0), output<S>(d_w_ih), output<S>(d_w_hh),

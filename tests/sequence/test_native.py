@@ -1,7 +1,6 @@
-"""The kernels, where they are installed, against the specification; and what is said where not."""
+"""The kernels, where they are installed, against the specification."""
 
 import functools
-import importlib.util
 import re
 import subprocess
 import sys
@@ -14,6 +13,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from kernels import kernels
 from meshes import over_rows
 from threads import pinned
 
@@ -22,10 +22,7 @@ from jaxseq import testing
 from jaxseq.sequence import _native
 from jaxseq.testing import random_example
 
-kernels = pytest.mark.skipif(
-    importlib.util.find_spec("jaxseq_native") is None,
-    reason="jaxseq-native is not installed: `make native` builds it",
-)
+pytestmark = pytest.mark.usefixtures("with_kernels")
 CELLS = {
     "elman": jaxseq.elman,
     "relu": functools.partial(jaxseq.elman, activation=jax.nn.relu),
@@ -39,23 +36,6 @@ SIZES = [(name, sizes) for name in ("lstm", "gru") for sizes in AROUND]
 ONE_ROW = [("elman", 9, 270), ("projected", 9, 150), ("lstm", 140, 150), ("gru", 140, 200)]
 SIZES += [(name, (1, steps, 16, hidden)) for name, steps, hidden in ONE_ROW]  # units shared out
 SIZES += [(name, (7, 2, 70, 40)) for name in CELLS]  # few steps: no weights are laid out
-HINT = '\n  Hint: leave it at "auto"'
-
-
-def forget():
-    """Lets go of what was decided, and compiled, with or without the kernels."""
-    _native.library.cache_clear()
-    jax.clear_caches()
-
-
-@pytest.fixture(autouse=True, scope="module")
-def with_kernels():
-    """Takes the kernels, which other tests leave alone."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.delenv("JAXSEQ_NATIVE")
-        forget()
-        yield
-    forget()
 
 
 def weighted(result):
@@ -188,6 +168,21 @@ def test_a_mapped_axis_becomes_a_longer_batch_or_runs_on_the_fused_path(name, x6
         )()
 
     assert_equal(maps("native"), maps("reference"))
+
+
+@kernels
+@pytest.mark.parametrize(("rows", "steps"), [(0, 3), (2, 0)])
+def test_a_mapped_axis_may_hold_nothing(rows, steps):
+    cell = jaxseq.gru(2, 3)
+    params = cell.init(jax.random.key(0))
+    lengths, resets = jnp.zeros((4, rows), jnp.int32), jnp.zeros((4, rows, steps), bool)
+
+    def run(xs, lengths, resets):
+        options = {"lengths": lengths, "resets": resets, "backend": "native"}
+        return jaxseq.scan(cell, params, xs, **options)[1]
+
+    ys = jax.vmap(run)(jnp.ones((4, rows, steps, 2)), lengths, resets)
+    assert ys.shape == (4, rows, steps, 3)
 
 
 @kernels
@@ -328,65 +323,6 @@ def test_a_malformed_call_is_an_error_and_no_crash(changed, problem):
 
 
 @kernels
-def test_auto_takes_the_kernel_and_a_plan_says_so():
-    cell = jaxseq.stack([jaxseq.lstm(2, 3), jaxseq.gru(3, 3, reset_after=False)])
-    params, xs, _ = random_example(cell, batch_shape=(2,), steps=40)
-    plan = jaxseq.plan(cell, params, xs)
-    assert plan.why.splitlines() == [
-        "lstm on native: the kernel for CPUs is installed, and has this cell",
-        "gru on reference: does not decompose into maps",
-    ]
-    alone = jaxseq.plan(jaxseq.lstm(2, 3), params[0], xs)
-    assert alone.forward == (0, 2 * 2 * 40 * 12 * (2 + 3))
-    assert alone.backward.flops == 2 * alone.forward.flops and alone.kept_bytes > 0
-
-
-@kernels
-@pytest.mark.parametrize(
-    ("cell", "dtype", "options", "lacks"),
-    [
-        (jaxseq.peephole_lstm(2, 3), jnp.float32, {}, "there is no kernel for peephole_lstm"),
-        (jaxseq.elman(2, 3, activation=jnp.sin), jnp.float32, {}, "there is no kernel for elman"),
-        (
-            jaxseq.gru(2, 3)._replace(reset=lambda params, carry: carry),
-            jnp.float32,
-            {},
-            "its reset is another than to zeros",
-        ),
-        (jaxseq.gru(2, 3), jnp.bfloat16, {}, "it needs float32 or float64 throughout, and this is"),
-        (jaxseq.gru(2, 3), jnp.float32, {"remat": 1}, "with `remat` 1 the states alone are kept"),
-    ],
-)
-def test_what_the_kernel_cannot_run_is_said(cell, dtype, options, lacks):
-    params = cell.init(jax.random.key(0), dtype=dtype)
-    xs = jnp.ones((1, 3, 2), dtype)
-    with pytest.raises(ValueError, match=rf'`backend` "native" cannot run \w+: {lacks}.*{HINT}'):
-        jaxseq.scan(cell, params, xs, backend="native", **options)
-    assert jaxseq.plan(cell, params, xs, **options).backend != "native"
-
-
-def test_without_the_kernels_everything_runs_on_the_fused_path(monkeypatch):
-    monkeypatch.setenv("JAXSEQ_NATIVE", "0")
-    forget()
-    cell = jaxseq.lstm(2, 3)
-    params, xs, _ = random_example(cell, batch_shape=(2,), steps=40)
-    assert jaxseq.plan(cell, params, xs).backend == "fused"
-    with pytest.raises(ValueError, match="jaxseq-native is not installed"):
-        jaxseq.scan(cell, params, xs, backend="native")
-    forget()
-
-
-@kernels
-def test_kernels_of_another_version_are_left_alone(monkeypatch):
-    cell = jaxseq.lstm(2, 3)
-    params, xs, _ = random_example(cell, batch_shape=(2,), steps=4)
-    monkeypatch.delattr(_native.library(), "INTERFACE")  # as they were before there was a number
-    assert jaxseq.plan(cell, params, xs).backend == "fused"
-    with pytest.raises(ValueError, match=f"has interface 1, and 2 is needed, so install.*{HINT}"):
-        jaxseq.scan(cell, params, xs, backend="native")
-
-
-@kernels
 def test_kernels_read_and_write_arrays_as_they_lie():
     layers = jaxseq.stack([jaxseq.lstm(2, 3), jaxseq.gru(3, 3)]), jaxseq.elman(3, 2)
     params, xs, _ = random_example(layers[0], batch_shape=(2, 3), steps=4)
@@ -410,12 +346,3 @@ def test_the_contract_of_cells_holds_by_the_kernels(name):
     cell = CELLS[name](2, 3)
     assert jaxseq.plan(cell, cell.init(jax.random.key(0)), jnp.ones((1, 3, 2))).backend == "native"
     testing.check_cell(cell)
-
-
-@kernels
-def test_on_another_device_it_is_never_chosen(monkeypatch):
-    cell = jaxseq.lstm(2, 3)
-    params, xs, carry = random_example(cell, batch_shape=(2,), steps=3)
-    assert _native.obstacle(cell, params, xs, carry) is None
-    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
-    assert _native.obstacle(cell, params, xs, carry) == "it runs on a CPU, and this is gpu"
