@@ -108,6 +108,12 @@ struct Case {
     for (int64_t b = 0; b < s.B; ++b) lengths.push_back(int32_t(random() % (s.T + s.T / 4 + 1)));
     resets.reset(new bool[s.T * s.B]);
     for (int64_t n = 0; n < s.T * s.B; ++n) resets[n] = random() % 5 == 0;
+    // Nothing that stands in the padding comes out.
+    for (int64_t b = 0; masked && b < s.B; ++b)
+      for (int64_t t = std::min<int64_t>(lengths[b], s.T); t < s.T; ++t) {
+        std::fill_n(&xs[(b * s.T + t) * s.I], s.I, std::numeric_limits<S>::quiet_NaN());
+        std::fill_n(&d_ys[(b * s.T + t) * s.P], s.P, std::numeric_limits<S>::quiet_NaN());
+      }
     // What a call writes holds nothing that it may read or add to.
     const auto blank = [](size_t n) { return std::vector<S>(n, std::numeric_limits<S>::quiet_NaN()); };
     ys = blank(d_ys.size()), h = blank(h0.size()), c = blank(c0.size());
