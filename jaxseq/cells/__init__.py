@@ -7,7 +7,7 @@ recurrences :func:`lru`, :func:`min_gru` and :func:`min_lstm`; :func:`stack`, :f
 are public too.
 """
 
-from jaxseq.cells._cell import Cell, Maps, Run, no_output_map, no_weights, zero_carry
+from jaxseq.cells._cell import Cell, Gates, Maps, Run, no_output_map, no_weights, zero_carry
 from jaxseq.cells._dropout import DropoutCarry, dropout, dropout_mask
 from jaxseq.cells._elman import (
     ElmanCarry,
@@ -109,6 +109,7 @@ __all__ = [
     "LayerNormGRUParams",
     "LayerNormLSTMParams",
     "Linear",
+    "Gates",
     "Maps",
     "MinGRUCarry",
     "MinGRUParams",

@@ -46,6 +46,32 @@ def no_output_map(params: PyTree, carry: PyTree) -> PyTree:
     return carry
 
 
+class Gates(NamedTuple):
+    """An update in two parts, around what the backward pass reads of it.
+
+    The derivatives of the usual gates are told from their values: of a sigmoid s it is s (1 - s). So
+    the fast path keeps these values, each in an array of its own, and not what they were made of.
+
+    Attributes:
+      values: ``(z_x, z_h) -> tuple`` of arrays: the gates, and what else the rest reads of the maps.
+      tangent: ``(values, d_z_x, d_z_h) -> tuple``: the derivative of ``values``, linear in the last
+        two, told from the values alone.
+      update: ``(values, carry) -> carry``: the rest of the update.
+
+    Example:
+      >>> import jax.numpy as jnp
+      >>> from jaxseq.cells import elman
+      >>> gates = elman(3, 1).maps.gates
+      >>> values = gates.values(jnp.zeros(1), jnp.ones(1))
+      >>> [round(float(d[0]), 3) for d in gates.tangent(values, jnp.zeros(1), jnp.ones(1))]
+      [0.42]
+    """
+
+    values: Callable[[Array, Array], tuple[Array, ...]]
+    tangent: Callable[[tuple[Array, ...], Array, Array], tuple[Array, ...]]
+    update: Callable[[tuple[Array, ...], Any], Any]
+
+
 class Maps(NamedTuple):
     r"""Two affine maps and a cheap update: what a cell that decomposes is made of.
 
@@ -64,7 +90,9 @@ class Maps(NamedTuple):
         an LSTM with ``proj_size``.
       weights: ``(params) -> tuple`` of what the update reads of them: vectors, no matrices, since
         their gradients are summed up in the loop. Most updates read none.
-      additive: whether the update reads ``z_x`` and ``z_h`` only through their sum.
+      additive: the share of the maps' values, from the first on, that the update reads only as the
+        sum ``z_x + z_h``: all of an LSTM's, two thirds of a GRU's.
+      gates: the update in two parts, where it can be told so; ``update`` is the two of them.
       native: the name of the kernel in jaxseq-native that computes the same, or None.
 
     Example:
@@ -81,7 +109,8 @@ class Maps(NamedTuple):
     update: Callable[..., Any]
     output: Callable[[Any, Any], Any] = no_output_map
     weights: Callable[[Any], tuple[Any, ...]] = no_weights
-    additive: bool = False
+    additive: float = 0.0
+    gates: Gates | None = None
     native: str | None = None
 
 

@@ -20,7 +20,7 @@ from jaxseq.cells._affine import (
     recurrent_map,
     zero_biases,
 )
-from jaxseq.cells._cell import Cell, Maps
+from jaxseq.cells._cell import Cell, Gates, Maps
 
 
 class ElmanParams(NamedTuple):
@@ -195,6 +195,27 @@ def elman_step(
     return carry, carry.h
 
 
+def _update(values: tuple[Array, ...], carry: ElmanCarry) -> ElmanCarry:
+    return ElmanCarry(values[0].astype(carry.h.dtype))
+
+
+def _gates(activation: Activation) -> Gates | None:
+    """Returns the update around the activation's value, if that tells its slope."""
+    slopes = {
+        jnp.tanh: lambda h: 1.0 - h * h,
+        jax.nn.sigmoid: lambda h: h * (1.0 - h),
+        jax.nn.relu: lambda h: (h > 0).astype(h.dtype),
+    }
+    slope = slopes.get(activation)
+    if slope is None:
+        return None
+    return Gates(
+        values=lambda z_x, z_h: (activation(z_x + z_h),),
+        tangent=lambda values, d_z_x, d_z_h: (slope(values[0]) * (d_z_x + d_z_h),),
+        update=_update,
+    )
+
+
 def _native(activation: Activation) -> str | None:
     """Returns the name of the kernel that computes the same, if there is one."""
     if activation is jnp.tanh:
@@ -246,7 +267,8 @@ def elman(
             input=input_map,
             recurrent=recurrent_map,
             update=functools.partial(elman_update, activation=activation),
-            additive=True,
+            additive=1.0,
+            gates=_gates(activation),
             native=_native(activation),
         ),
     )

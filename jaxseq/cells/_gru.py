@@ -20,7 +20,7 @@ from jaxseq.cells._affine import (
     sigmoid,
     zero_biases,
 )
-from jaxseq.cells._cell import Cell, Maps
+from jaxseq.cells._cell import Cell, Gates, Maps
 
 
 class GRUParams(NamedTuple):
@@ -135,9 +135,27 @@ def gru_update(z_x: Float[Array, " GH"], z_h: Float[Array, " GH"], carry: GRUCar
       >>> gru_update(jnp.zeros(3), jnp.zeros(3), GRUCarry(jnp.ones(1))).h.tolist()
       [0.5]
     """
+    return _update(_gates(z_x, z_h), carry)
+
+
+def _gates(z_x: Array, z_h: Array) -> tuple[Array, ...]:
     size = 2 * z_x.size // 3
     r, z = jnp.split(sigmoid(z_x[:size] + z_h[:size]), 2)
-    n = jnp.tanh(z_x[size:] + r * z_h[size:])
+    n_x, n_h = z_x[size:], z_h[size:]
+    return r, z, jnp.tanh(n_x + r * n_h), n_h
+
+
+def _gates_tangent(gates: tuple[Array, ...], d_z_x: Array, d_z_h: Array) -> tuple[Array, ...]:
+    r, z, n, n_h = gates
+    d_r_x, d_z_x, d_n_x = jnp.split(d_z_x, 3)
+    d_r_h, d_z_h, d_n_h = jnp.split(d_z_h, 3)
+    d_r = r * (1.0 - r) * (d_r_x + d_r_h)
+    d_n = (1.0 - n * n) * (d_n_x + d_r * n_h + r * d_n_h)
+    return d_r, z * (1.0 - z) * (d_z_x + d_z_h), d_n, d_n_h
+
+
+def _update(gates: tuple[Array, ...], carry: GRUCarry) -> GRUCarry:
+    _, z, n, _ = gates
     h = (1.0 - z) * n + z * carry.h.astype(z.dtype)
     return GRUCarry(h.astype(carry.h.dtype))
 
@@ -275,5 +293,14 @@ def gru(
         ),
         carry=gru_carry,
         step=gru_step if reset_after else gru_reset_before_step,
-        maps=Maps(input_map, recurrent_map, gru_update, native="gru") if reset_after else None,
+        maps=Maps(
+            input_map,
+            recurrent_map,
+            gru_update,
+            additive=2 / 3,
+            gates=Gates(_gates, _gates_tangent, _update),
+            native="gru",
+        )
+        if reset_after
+        else None,
     )

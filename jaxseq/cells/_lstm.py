@@ -22,7 +22,7 @@ from jaxseq.cells._affine import (
     input_map,
     recurrent_map,
 )
-from jaxseq.cells._cell import Cell, Maps, no_output_map
+from jaxseq.cells._cell import Cell, Gates, Maps, no_output_map
 
 
 class LSTMParams(NamedTuple):
@@ -196,12 +196,27 @@ def lstm_update(z_x: Float[Array, " GH"], z_h: Float[Array, " GH"], carry: LSTMC
       >>> lstm_update(jnp.zeros(4), jnp.zeros(4), LSTMCarry(jnp.ones(1), jnp.ones(1))).c.tolist()
       [0.5]
     """
+    return _update(_gates(z_x, z_h), carry)
+
+
+def _gates(z_x: Array, z_h: Array) -> tuple[Array, ...]:
     z = z_x + z_h
     # One tanh over all gates, which lie side by side: sigmoid(z) = (tanh(z / 2) + 1) / 2.
-    scale = np.repeat(np.array([0.5, 0.5, 1.0, 0.5], z.dtype), carry.c.size)
+    scale = np.repeat(np.array([0.5, 0.5, 1.0, 0.5], z.dtype), z.size // 4)
     i, f, g, o = jnp.split(jnp.tanh(scale * z), 4)
-    c = 0.5 * ((f + 1.0) * carry.c + (i + 1.0) * g)
-    h = 0.5 * (o + 1.0) * jnp.tanh(c)
+    return 0.5 * i + 0.5, 0.5 * f + 0.5, g, 0.5 * o + 0.5
+
+
+def _gates_tangent(gates: tuple[Array, ...], d_z_x: Array, d_z_h: Array) -> tuple[Array, ...]:
+    i, f, g, o = gates
+    d_i, d_f, d_g, d_o = jnp.split(d_z_x + d_z_h, 4)
+    return i * (1.0 - i) * d_i, f * (1.0 - f) * d_f, (1.0 - g * g) * d_g, o * (1.0 - o) * d_o
+
+
+def _update(gates: tuple[Array, ...], carry: LSTMCarry) -> LSTMCarry:
+    i, f, g, o = gates
+    c = f * carry.c + i * g
+    h = o * jnp.tanh(c)
     return LSTMCarry(h.astype(carry.h.dtype), c)
 
 
@@ -339,7 +354,8 @@ def lstm(
             recurrent=recurrent_map,
             update=lstm_update,
             output=no_output_map if proj_size is None else lstm_project,
-            additive=True,
+            additive=1.0,
+            gates=Gates(_gates, _gates_tangent, _update),
             native="lstm",
         ),
     )

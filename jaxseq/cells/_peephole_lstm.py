@@ -244,6 +244,6 @@ def peephole_lstm(
             recurrent=recurrent_map,
             update=peephole_lstm_update,
             weights=_peepholes,
-            additive=True,
+            additive=1.0,
         ),
     )

@@ -11,6 +11,7 @@ Where the products of the inputs go, and over how many steps at once, is a :clas
 """
 
 import functools
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -18,7 +19,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxseq._types import Array, PyTree
-from jaxseq.cells import Cell, Maps, no_output_map
+from jaxseq.cells import Cell, Gates, Maps, no_output_map
 from jaxseq.sequence._padding import select
 from jaxseq.sequence._schedule import Schedule, Schedules
 from jaxseq.sequence._windows import scan_windows
@@ -59,15 +60,14 @@ class Inputs(NamedTuple):
 
 
 class Residuals(NamedTuple):
-    """What the tangent reads of the primal loop: the state before each step, and the maps' values.
+    """What the tangent reads of the primal loop: the state before each step, and the gates.
 
-    Of an additive cell the sum of the two maps is in ``z_h``, and ``z_x`` is None. With
-    ``states_only`` both are None: they are mapped again from the states, all steps in one product.
+    With ``states_only`` there are no gates: they are computed again from the states, those of all
+    steps from one product.
     """
 
     before: PyTree
-    z_x: Array | None
-    z_h: Array | None
+    gates: tuple | None
 
 
 def mapped_state(shared: Shared, carry: Any) -> Array:
@@ -75,16 +75,32 @@ def mapped_state(shared: Shared, carry: Any) -> Array:
     return carry.h if shared.state_mask is None else shared.state_mask * carry.h
 
 
-def merge(maps: Maps, z_x: Array, z_h: Array) -> tuple[Array | None, Array]:
-    """Returns the two maps' values as they are kept: as one sum, where the update reads no more."""
-    return (None, z_x + z_h) if maps.additive else (z_x, z_h)
+def merge(maps: Maps, z_x: Array, z_h: Array) -> tuple[Array, ...]:
+    """Returns the two maps' values with those added up that an update reads only as a sum."""
+    size = round(maps.additive * z_x.size)
+    if size == z_x.size:
+        return (z_x + z_h,)
+    if not size:
+        return z_h, z_x
+    (sum_x, z_x), (sum_h, z_h) = jnp.split(z_x, [size]), jnp.split(z_h, [size])
+    return jnp.concatenate([sum_x + sum_h, z_h]), z_x
 
 
-def update(maps: Maps, z_x: Array | None, z_h: Array, before: PyTree, weights: tuple) -> PyTree:
-    """Returns the state after the update, from the maps' values as they are kept."""
-    if z_x is None:
-        return maps.update(z_h, jnp.zeros_like(z_h), before, *weights)
-    return maps.update(z_x, z_h, before, *weights)
+def spread(z_h: Array, *rest: Array) -> tuple[Array, Array]:
+    """Returns two maps' values that :func:`merge` makes the same of."""
+    (z_x,) = rest or (jnp.zeros(0, z_h.dtype),)
+    return jnp.concatenate([jnp.zeros(z_h.size - z_x.size, z_x.dtype), z_x]), z_h
+
+
+def parts(maps: Maps) -> Gates:
+    """Returns the update around its gates; of one that has none, they are the maps' values."""
+    if maps.gates is not None:
+        return maps.gates
+    return Gates(
+        values=functools.partial(merge, maps),
+        tangent=lambda _, d_z_x, d_z_h: merge(maps, d_z_x, d_z_h),
+        update=lambda z, carry, *weights: maps.update(*spread(*z), carry, *weights),
+    )
 
 
 def held(hold: Array, before: Array, after: Array) -> Array:
@@ -106,6 +122,11 @@ def fresh(loop: Loop, shared: Shared, reset: Array | None, carry: PyTree) -> PyT
     return select(reset, loop.reset(shared.params, carry), carry)
 
 
+def turn(params: PyTree) -> PyTree:
+    """Returns weights [N, M] as [M, N], which stay so: XLA cannot undo it where they are read."""
+    return jax.lax.optimization_barrier(jax.tree.map(jnp.transpose, params))
+
+
 PER_ROW = Shared(params=None, state_mask=0)  # what a batch axis maps over
 
 
@@ -113,22 +134,21 @@ def run(
     loop: Loop, schedule: Schedule, shared: Shared, inputs: Inputs, carry: PyTree
 ) -> tuple[PyTree, tuple[Array, Residuals]]:
     """Runs the primal loop; what nobody reads of its outputs, XLA leaves out."""
-    maps = loop.maps
+    maps, gates = loop.maps, parts(loop.maps)
     if schedule.hoist:
         input_map = loop.over(maps.input, (None, 0), time=True)
         inputs = inputs._replace(xs=input_map(shared.params, inputs.xs))
     # The product wants its weight as [M, N]: laid out once here, not at every step.
-    turned = jax.lax.optimization_barrier(jax.tree.map(jnp.transpose, shared.params))
+    turned = turn(shared.params)
 
     def example(shared, carry, inputs):
         params = shared.params
         before = fresh(loop, shared, inputs.resets, carry)
         z_x = inputs.xs if schedule.hoist else maps.input(params, inputs.xs)
-        z_x, z_h = merge(maps, z_x, maps.recurrent(params, mapped_state(shared, before)))
-        after = update(maps, z_x, z_h, before, maps.weights(params))
+        values = gates.values(z_x, maps.recurrent(params, mapped_state(shared, before)))
+        after = gates.update(values, before, *maps.weights(params))
         after = keep(inputs, before, maps.output(params, after))
-        kept = (None, None) if loop.states_only else (z_x, z_h)
-        return after, (after.h, Residuals(before, *kept))
+        return after, (after.h, Residuals(before, None if loop.states_only else values))
 
     def body(carry, inputs):
         params = jax.tree.map(jnp.transpose, turned)
@@ -165,49 +185,60 @@ def tangent(
     d_carry: PyTree,
 ) -> tuple[PyTree, Array]:
     """Returns the tangent of a loop: linear in what begins with ``d_``."""
-    maps = loop.maps
+    maps, gates = loop.maps, parts(loop.maps)
 
     def both_maps(shared, xs):
         z_x = loop.over(maps.input, (None, 0), time=True)(shared.params, xs)
         over = loop.over(lambda s, b: maps.recurrent(s.params, mapped_state(s, b)), (PER_ROW, 0))
-        return merge(maps, z_x, jax.vmap(over, in_axes=(None, 0))(shared, kept.before))
+        z_h = jax.vmap(over, in_axes=(None, 0))(shared, kept.before)
+        return loop.over(functools.partial(merge, maps), 0, time=True)(z_x, z_h)
 
     # What weights and inputs add to the maps, at the primal states: products of all steps at once.
     z, d_z = jax.jvp(both_maps, (shared, inputs.xs), (d_shared, d_inputs.xs))
-    if not loop.states_only:
-        z = kept.z_x, kept.z_h
+    values = kept.gates
+    if loop.states_only:
+        values = loop.over(lambda *z: gates.values(*spread(*z)), 0, time=True)(*z)
     weights, d_weights = jax.jvp(maps.weights, (shared.params,), (d_shared.params,))
     d_output = None
     if maps.output is not no_output_map:
-        updated = loop.over(functools.partial(update, maps), (0, 0, 0, None), time=True)
+        updated = loop.over(lambda *state: gates.update(*state, *weights), 0, time=True)
         output_map = loop.over(maps.output, (None, 0), time=True)
-        states = updated(*z, kept.before, weights)
+        states = updated(values, kept.before)
         d_output = jax.jvp(
             lambda params: output_map(params, states), (shared.params,), (d_shared.params,)
         )[1]
 
-    def linear(function, d_state):
+    def linear(function, params, d_state):
         """The linear part of an affine map, of the state's tangent."""
-        return jax.jvp(functools.partial(function, shared.params), (d_state,), (d_state,))[1]
+        return jax.jvp(functools.partial(function, params), (d_state,), (d_state,))[1]
+
+    # Under a checkpoint the backward loop is given a weight as it is stored, which is as its product
+    # wants it. Without, it is given what the forward product reads: the weight turned, which is what
+    # the product of a single row wants.
+    if math.prod(inputs.xs.shape[1:-1]) > 1:
+        linear = jax.checkpoint(linear, static_argnums=0)
 
     @jax.checkpoint
     def pointwise(primals, d_primals):
-        return jax.jvp(functools.partial(update, maps), primals, d_primals)[1]
+        return jax.jvp(gates.update, primals, d_primals)[1]
+
+    gates_tangent = jax.checkpoint(gates.tangent)
 
     # Under a checkpoint a mask is spread over the units where it is read. Without, it is spread for
     # all steps ahead, by a loop of its own and into memory, as a thing that is known by then.
     masked = jax.checkpoint(keep)
 
     def example(state_mask, d_carry, step):
-        inputs, before, (z_x, z_h), (d_z_x, d_z_h), d_output = step
+        inputs, before, values, d_z, d_output = step
         mask = shared._replace(state_mask=state_mask)
         zeros = jax.tree.map(jnp.zeros_like, d_carry)
         d_before = d_carry
         if inputs.resets is not None:
             d_before = jax.checkpoint(select)(inputs.resets, zeros, d_carry)
-        d_z_h = d_z_h + linear(maps.recurrent, mapped_state(mask, d_before))
-        primals, d_primals = (z_x, z_h, before, weights), (d_z_x, d_z_h, d_before, d_weights)
-        d_after = linear(maps.output, pointwise(primals, d_primals))
+        d_z = d_z[0] + linear(maps.recurrent, shared.params, mapped_state(mask, d_before)), *d_z[1:]
+        d_values = gates_tangent(values, *spread(*d_z))
+        primals, d_primals = (values, before, *weights), (d_values, d_before, *d_weights)
+        d_after = linear(maps.output, shared.params, pointwise(primals, d_primals))
         if d_output is not None:
             d_after = jax.tree.map(jnp.add, d_after, d_output)
         d_after = masked(inputs, d_before, d_after)
@@ -216,7 +247,7 @@ def tangent(
     def body(d_carry, step):
         return loop.over(example, (0, 0, 0))(shared.state_mask, d_carry, step)
 
-    steps = (inputs._replace(xs=None), kept.before, z, d_z, d_output)
+    steps = (inputs._replace(xs=None), kept.before, values, d_z, d_output)
     return jax.lax.scan(body, d_carry, steps, reverse=loop.reverse, unroll=loop.unroll)
 
 

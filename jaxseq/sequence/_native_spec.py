@@ -18,7 +18,6 @@ from jaxseq.cells import (
     LSTMParams,
     LSTMProjParams,
 )
-from jaxseq.cells._affine import sigmoid
 from jaxseq.sequence._fused import Inputs, Loop, Residuals, Shared, run, tangent
 from jaxseq.sequence._padding import batch_major, time_major, zero_padding
 from jaxseq.sequence._schedule import Schedule
@@ -121,18 +120,11 @@ def forward_spec(*operands: Array, problem: Problem, keeps: bool) -> tuple[Array
 def _kept(kind: str, given: Operands, before: Any) -> Array:
     """Returns what the kernel keeps, from what the fused path does."""
     size, inputs = given.size, given.inputs
-    blocks: list[Array] = []
+    blocks = [*before.gates]
     if kind == "lstm":
-        z = jnp.split(before.z_h, 4, axis=-1)
-        i, f, g, o = (jnp.tanh(part) if n == 2 else sigmoid(part) for n, part in enumerate(z))
-        blocks = [i, f, g, o, f * before.before.c + i * g]
-    elif kind == "gru":
-        (r_x, z_x, n_x), (r_h, z_h, n_h) = (
-            jnp.split(z, 3, axis=-1) for z in (before.z_x, before.z_h)
-        )
-        r = sigmoid(r_x + r_h)
-        blocks = [r, sigmoid(z_x + z_h), jnp.tanh(n_x + r * n_h), n_h]
-    if not blocks:
+        i, f, g, _ = blocks
+        blocks.append(f * before.before.c + i * g)
+    if not KEPT[kind]:
         return jnp.zeros((*inputs.xs.shape[:2], 0, width(size)), inputs.xs.dtype)
     blocks = [zero_padding(inputs.valid, block) for block in blocks]
     pad = [(0, 0)] * 3 + [(0, width(size) - size)]
@@ -169,7 +161,7 @@ def tangent_spec(*operands: Array, problem: Problem, inputs: bool) -> tuple[Arra
     given = Operands(*operands[:OPERANDS])
     hs, kept = operands[OPERANDS:RESIDUALS]
     *d_weights, d_xs, d_h, d_c = _with_inputs(operands[RESIDUALS:], given.xs, inputs)
-    before = Residuals(_before(problem, given, hs, kept), None, None)
+    before = Residuals(_before(problem, given, hs, kept), None)
     d_last, d_hs = tangent(
         problem.loop._replace(states_only=True),
         problem.shared(*given[:WEIGHTS]),

@@ -225,7 +225,7 @@ class Runner:
                 math.prod(batch),
                 xs.shape[0],
                 z.size * z.dtype.itemsize,
-                additive=cell.maps.additive,
+                additive=cell.maps.additive == 1,
                 gates=z.size // max(carry.h.shape[-1], 1),
                 platform=jax.default_backend(),
             )

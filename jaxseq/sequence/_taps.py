@@ -372,5 +372,5 @@ def _wide_maps(leaf: _Leaf, kind: str, add: Callable[[PyTree, Array], PyTree]) -
         recurrent=recurrent,
         update=update,
         weights=maps.weights,
-        additive=maps.additive,
+        additive=float(maps.additive == 1),  # a share of the values, of which there are more now
     )
