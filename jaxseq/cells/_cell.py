@@ -49,11 +49,12 @@ def no_output_map(params: PyTree, carry: PyTree) -> PyTree:
 class Gates(NamedTuple):
     """An update in two parts, around what the backward pass reads of it.
 
-    The derivatives of the usual gates are told from their values: of a sigmoid s it is s (1 - s). So
-    the fast path keeps these values, each in an array of its own, and not what they were made of.
+    The derivatives of the usual gates are told from their values: of a sigmoid s it is s (1 - s).
+    So the fast path keeps these values, each in an array of its own, and not what they are made of.
 
     Attributes:
-      values: ``(z_x, z_h) -> tuple`` of arrays: the gates, and what else the rest reads of the maps.
+      values: ``(z_x, z_h) -> tuple`` of arrays: the gates, and what else the rest of the update
+        reads of the maps.
       tangent: ``(values, d_z_x, d_z_h) -> tuple``: the derivative of ``values``, linear in the last
         two, told from the values alone.
       update: ``(values, carry) -> carry``: the rest of the update.

@@ -201,7 +201,7 @@ def _update(values: tuple[Array, ...], carry: ElmanCarry) -> ElmanCarry:
 
 def _gates(activation: Activation) -> Gates | None:
     """Returns the update around the activation's value, if that tells its slope."""
-    slopes = {
+    slopes: dict[Any, Activation] = {
         jnp.tanh: lambda h: 1.0 - h * h,
         jax.nn.sigmoid: lambda h: h * (1.0 - h),
         jax.nn.relu: lambda h: (h > 0).astype(h.dtype),

@@ -212,9 +212,8 @@ def tangent(
         """The linear part of an affine map, of the state's tangent."""
         return jax.jvp(functools.partial(function, params), (d_state,), (d_state,))[1]
 
-    # Under a checkpoint the backward loop is given a weight as it is stored, which is as its product
-    # wants it. Without, it is given what the forward product reads: the weight turned, which is what
-    # the product of a single row wants.
+    # Under a checkpoint the backward loop is given a weight as it is stored, as its product wants
+    # it. Without, it is given the weight turned, which is what the product of a single row wants.
     if math.prod(inputs.xs.shape[1:-1]) > 1:
         linear = jax.checkpoint(linear, static_argnums=0)
 

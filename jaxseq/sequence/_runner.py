@@ -234,8 +234,11 @@ class Runner:
         ):  # what is computed again from the states is computed for a window
             window = min(xs.shape[0], TRAIN_WINDOWS[0]) or None
             schedules = schedules._replace(train=schedules.train._replace(window=window))
+        maps = cell.maps
+        if jax.default_backend() != "cpu":  # where keeping the gates was never measured
+            maps = maps._replace(gates=None, additive=float(maps.additive == 1))
         return Loop(
-            maps=cell.maps,
+            maps=maps,
             reset=cell.reset,
             batch_axes=len(batch),
             states_only=self.options.states_only,

@@ -263,6 +263,26 @@ def maps_compose_to_the_step(cell: Cell, backend: str) -> None:
     _close(actual, expected, "the maps are not the step")
 
 
+def gates_are_the_update(cell: Cell, backend: str) -> None:
+    """Where a cell has maps, its gates, and what it says to read as a sum, are the update's."""
+    if cell.maps is None:
+        return
+    maps, gates = cell.maps, cell.maps.gates
+    params, xs, carry = random_example(cell, batch_shape=(), steps=1)
+    z_x, z_h = maps.input(params, xs[0]), maps.recurrent(params, carry.h)
+    after = maps.update(z_x, z_h, carry, *maps.weights(params))
+    summed = jnp.arange(z_x.size) < round(maps.additive * z_x.size)
+    moved = jnp.where(summed, 0, z_x), jnp.where(summed, z_x + z_h, z_h)
+    same = maps.update(*moved, carry, *maps.weights(params))
+    _close(same, after, "the update reads more of the maps than their sum")
+    if gates is None:
+        return
+    d_z = jnp.cos(z_x), jnp.sin(z_h)
+    values, tangent = jax.jvp(gates.values, (z_x, z_h), d_z)
+    _close(gates.update(values, carry), after, "the gates are not the update")
+    _close(gates.tangent(values, *d_z), tangent, "the tangent is not that of the gates")
+
+
 def a_wide_window_truncates_nothing(cell: Cell, backend: str) -> None:
     """Truncated BPTT has the values of a scan, and its gradient where the window covers all."""
     example = Example(*random_example(cell, batch_shape=(2,), steps=5))
@@ -302,6 +322,7 @@ CHECKS: tuple[Callable[[Cell, str], None], ...] = (
     every_weight_has_a_gradient,
     gradients_are_derivatives,
     maps_compose_to_the_step,
+    gates_are_the_update,
     a_wide_window_truncates_nothing,
     no_steps_leave_the_carry,
 )

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import jaxseq
-from jaxseq.cells import ElmanCarry, Maps, Run, no_output_map, no_weights, zero_carry
+from jaxseq.cells import ElmanCarry, Gates, Maps, Run, no_output_map, no_weights, zero_carry
 from jaxseq.cells._cell import check_cell
 
 
@@ -77,8 +77,9 @@ def test_cells_of_the_same_functions_are_the_same_static_argument():
 def test_the_maps_of_a_cell_are_named():
     maps = jaxseq.elman(2, 3).maps
     assert isinstance(maps, Maps)
-    fields = ("input", "recurrent", "update", "output", "weights", "additive", "native")
+    fields = ("input", "recurrent", "update", "output", "weights", "additive", "gates", "native")
     assert Maps._fields == fields
+    assert Gates._fields == ("values", "tangent", "update")
 
 
 def test_most_cells_have_no_output_map_and_an_update_without_weights():

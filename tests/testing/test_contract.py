@@ -54,7 +54,7 @@ LONG = {
 # has the cheap checks for them.
 ALIKE = {"elman relu", "dropout of the inputs alone", "stack with zoneout and dropout"}
 CHEAP = {"carry_keeps_its_type", "maps_compose_to_the_step", "no_steps_leave_the_carry"}
-CHEAP |= {"reverse_is_flip_scan_flip", "gradients_are_derivatives"}
+CHEAP |= {"gates_are_the_update", "reverse_is_flip_scan_flip", "gradients_are_derivatives"}
 BY_NAME = {check.__name__: check for check in testing.CHECKS}
 
 
@@ -106,6 +106,15 @@ def _broken(**changes):
     return jaxseq.elman(2, 3)._replace(**changes)
 
 
+def _with_gates(**changes):
+    maps = jaxseq.elman(2, 3).maps
+    return _broken(maps=maps._replace(gates=maps.gates._replace(**changes)))
+
+
+def _all_summed(cell):
+    return cell._replace(maps=cell.maps._replace(additive=1.0, gates=None))
+
+
 def _leaky_step(params, carry, x):
     """Steps well, but for a state outside the carry: it counts its calls."""
     _leaky_step.calls += 1
@@ -153,6 +162,9 @@ broken_cells = pytest.mark.parametrize(
             _broken(maps=jaxseq.elman(2, 3, activation=jax.nn.relu).maps),
             "maps_compose_to_the_step",
         ),
+        (_with_gates(tangent=lambda values, *d_z: (sum(d_z),)), "gates_are_the_update"),
+        (_with_gates(update=lambda values, carry: carry), "gates_are_the_update"),
+        (_all_summed(jaxseq.gru(2, 3)), "gates_are_the_update"),
         (_broken(reset=lambda params, carry: carry), "resets_are_separate_sequences"),
         (_broken(step=_drifting_step, carry=_drifting_carry, maps=None), "scan_is_a_python_loop"),
     ],
@@ -162,6 +174,9 @@ broken_cells = pytest.mark.parametrize(
         "hidden state",
         "cut gradient",
         "other maps",
+        "slopes of one",
+        "another update",
+        "more than a sum",
         "no reset",
         "drifting key",
     ],
