@@ -57,7 +57,7 @@ class Gates(NamedTuple):
         reads of the maps.
       tangent: ``(values, d_z_x, d_z_h) -> tuple``: the derivative of ``values``, linear in the last
         two, told from the values alone.
-      update: ``(values, carry) -> carry``: the rest of the update.
+      update: ``(values, carry, *weights) -> carry``: the rest of the update.
 
     Example:
       >>> import jax.numpy as jnp
@@ -70,7 +70,7 @@ class Gates(NamedTuple):
 
     values: Callable[[Array, Array], tuple[Array, ...]]
     tangent: Callable[[tuple[Array, ...], Array, Array], tuple[Array, ...]]
-    update: Callable[[tuple[Array, ...], Any], Any]
+    update: Callable[..., Any]
 
 
 class Maps(NamedTuple):

@@ -270,16 +270,17 @@ def gates_are_the_update(cell: Cell, backend: str) -> None:
     maps, gates = cell.maps, cell.maps.gates
     params, xs, carry = random_example(cell, batch_shape=(), steps=1)
     z_x, z_h = maps.input(params, xs[0]), maps.recurrent(params, carry.h)
-    after = maps.update(z_x, z_h, carry, *maps.weights(params))
+    weights = maps.weights(params)
+    after = maps.update(z_x, z_h, carry, *weights)
     summed = jnp.arange(z_x.size) < round(maps.additive * z_x.size)
     moved = jnp.where(summed, 0, z_x), jnp.where(summed, z_x + z_h, z_h)
-    same = maps.update(*moved, carry, *maps.weights(params))
+    same = maps.update(*moved, carry, *weights)
     _close(same, after, "the update reads more of the maps than their sum")
     if gates is None:
         return
     d_z = jnp.cos(z_x), jnp.sin(z_h)
     values, tangent = jax.jvp(gates.values, (z_x, z_h), d_z)
-    _close(gates.update(values, carry), after, "the gates are not the update")
+    _close(gates.update(values, carry, *weights), after, "the gates are not the update")
     _close(gates.tangent(values, *d_z), tangent, "the tangent is not that of the gates")
 
 
