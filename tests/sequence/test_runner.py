@@ -62,6 +62,17 @@ def test_an_automatic_choice_says_why(monkeypatch):
     assert why(LINEAR) == "a linear recurrence; log2(T) rounds suit the device"
 
 
+@pytest.mark.parametrize(("cell", "share"), [(DECOMPOSES, 0.0), (jaxseq.lstm(2, 3), 1.0)])
+def test_gates_are_kept_on_a_cpu_and_what_the_maps_give_elsewhere(cell, share, monkeypatch):
+    params = cell.init(jax.random.key(0))
+    arguments = cell, params, jnp.ones((3, 2, 2)), cell.carry(params, (2,))
+    monkeypatch.setattr(jax, "default_backend", lambda: "cpu")
+    assert runner()._loop(*arguments).maps == cell.maps
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    maps = runner()._loop(*arguments).maps
+    assert maps.gates is None and maps.additive == share
+
+
 @pytest.mark.parametrize(
     ("backend", "cell", "message"),
     [
