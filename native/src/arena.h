@@ -8,6 +8,8 @@
 #include <new>
 #include <vector>
 
+#include "pages.h"
+
 namespace jaxseq {
 
 class Arena {
@@ -35,7 +37,7 @@ class Arena {
   };
 
  private:
-  static constexpr int64_t kLine = 64, kLeast = 1 << 20, kKept = int64_t(1) << 28;
+  static constexpr int64_t kLine = 64, kKept = int64_t(1) << 28;
   struct Free {
     void operator()(void* p) const { std::free(p); }
   };
@@ -57,14 +59,23 @@ class Arena {
     bytes = (bytes + kLine - 1) / kLine * kLine;
     while (block_ < blocks_.size() && blocks_[block_].size - used_ < bytes) next();
     if (block_ == blocks_.size()) {
-      const int64_t size = bytes > kLeast ? bytes : kLeast;
-      void* memory = std::aligned_alloc(kLine, size_t(size));
-      if (memory == nullptr) throw std::bad_alloc();
-      blocks_.push_back({std::unique_ptr<char, Free>(static_cast<char*>(memory)), size});
+      Block made = allocate(bytes);
+      if (made.memory == nullptr) throw std::bad_alloc();
+      blocks_.push_back(std::move(made));
     }
     void* found = blocks_[block_].memory.get() + used_;
     used_ += bytes;
     return found;
+  }
+
+  // Whole large pages: what lies in one of these is spread evenly over a cache, while small ones may
+  // happen to compete for the same places in it.
+  static Block allocate(int64_t bytes) {
+    if (bytes > INT64_MAX - kLargePage) return {nullptr, 0};
+    const int64_t size = (bytes + kLargePage - 1) / kLargePage * kLargePage;
+    std::unique_ptr<char, Free> memory(static_cast<char*>(std::aligned_alloc(kLargePage, size_t(size))));
+    if (memory) prefer_large_pages(memory.get(), size);
+    return {std::move(memory), size};
   }
 
   void next() {
@@ -83,9 +94,8 @@ class Arena {
         blocks_.clear();
       } else if (blocks_.size() > 1) {
         blocks_.clear();
-        void* memory = std::aligned_alloc(kLine, size_t(total));
-        if (memory != nullptr)
-          blocks_.push_back({std::unique_ptr<char, Free>(static_cast<char*>(memory)), total});
+        Block made = allocate(total);
+        if (made.memory != nullptr) blocks_.push_back(std::move(made));
       }
     }
   }

@@ -38,23 +38,27 @@ struct Operands {
 
 // Calls visit(0), visit(1), ... visit(N - 1) with constants. Sums that are named by constants alone stay
 // in registers; where loops name them, a compiler puts them into memory before and after a product.
+#define JAXSEQ_INLINE inline __attribute__((always_inline))
 template <class Visit, int... N>
-inline void for_each(std::integer_sequence<int, N...>, Visit visit) {
+JAXSEQ_INLINE void for_each(std::integer_sequence<int, N...>, Visit visit) {
   (visit(std::integral_constant<int, N>{}), ...);
 }
 
-// sum[r * NV + v] += the product, of MR rows and NV vectors.
+// sum[r * NV + v] += step k of the product, of MR rows and NV vectors.
 template <class S, int MR, int NV, bool TURNED>
-inline void add_product(const Operands<S>& o, Vec<S> (&sum)[MR * NV]) {
-  const S *a = o.a, *b = o.b;
-  for (int64_t k = 0; k < o.depth; ++k, b += o.ldb) {
-    Vec<S> columns[NV];
-    for (int v = 0; v < NV; ++v) columns[v] = load(b + v * Vector<S>::size);
-    for_each(std::make_integer_sequence<int, MR>{}, [&](auto r) {
-      const S left = TURNED ? a[k * o.lda + r] : a[r * o.lda + k];
-      for_each(std::make_integer_sequence<int, NV>{}, [&](auto v) { sum[r * NV + v] += left * columns[v]; });
-    });
-  }
+JAXSEQ_INLINE void add_outer(const Operands<S>& o, int64_t k, Vec<S> (&sum)[MR * NV]) {
+  Vec<S> columns[NV];
+  for (int v = 0; v < NV; ++v) columns[v] = load(o.b + k * o.ldb + v * Vector<S>::size);
+  for_each(std::make_integer_sequence<int, MR>{}, [&](auto r) {
+    const S left = TURNED ? o.a[k * o.lda + r] : o.a[r * o.lda + k];
+    for_each(std::make_integer_sequence<int, NV>{}, [&](auto v) { sum[r * NV + v] += left * columns[v]; });
+  });
+}
+
+// The whole of it.
+template <class S, int MR, int NV, bool TURNED>
+JAXSEQ_INLINE void add_product(const Operands<S>& o, Vec<S> (&sum)[MR * NV]) {
+  for (int64_t k = 0; k < o.depth; ++k) add_outer<S, MR, NV, TURNED>(o, k, sum);
 }
 
 // c[r][0..NV) = start + the sum of one or two products, and what it held before if `add`. `start` is a
@@ -112,48 +116,6 @@ void for_panels(int64_t columns, Visit visit) {
   constexpr int64_t V = Vector<S>::size;
   for (int64_t column = 0; column < columns; column += 2 * V)
     visit(column, columns - column >= 2 * V ? 2 : 1);
-}
-
-// One row by PANELS panels at once, out[p] += a . b[p]: the sums of a single one would wait for each
-// other.
-template <class S, int PANELS>
-void row_by_panels(const S* a, int64_t depth, const S* const* b, S* const* out) {
-  constexpr int64_t V = Vector<S>::size;
-  Vec<S> sum[PANELS][2];
-  for (int p = 0; p < PANELS; ++p)
-    for (int v = 0; v < 2; ++v) sum[p][v] = load(out[p] + v * V);
-  for (int64_t k = 0; k < depth; ++k)
-    for (int p = 0; p < PANELS; ++p)
-      for (int v = 0; v < 2; ++v) sum[p][v] += a[k] * load(b[p] + (2 * k + v) * V);
-  for (int p = 0; p < PANELS; ++p)
-    for (int v = 0; v < 2; ++v) store(out[p] + v * V, sum[p][v]);
-}
-
-// out[columns of a panel] += a . rows [first, first + depth) of the panel, for all that reach the
-// state.
-template <class S>
-void row_by(const S* a, int64_t depth, const std::vector<Panel<S>>& panels, int64_t first, S* out) {
-  constexpr size_t kAtOnce = 4;
-  constexpr int64_t V = Vector<S>::size;
-  const S* b[kAtOnce];
-  S* to[kAtOnce];
-  size_t n = 0;
-  for (const Panel<S>& panel : panels) {
-    if (panel.h == nullptr) continue;
-    const S* rows = panel.h + first * panel.vectors * V;
-    if (panel.vectors == 1) {  // the last of a matrix
-      const Operands<S> one{a, 0, rows, V, depth};
-      block<S, 1, 1, false>(one, Operands<S>{}, nullptr, true, out + panel.column, 0);
-      continue;
-    }
-    b[n] = rows, to[n] = out + panel.column;
-    if (++n < kAtOnce) continue;
-    row_by_panels<S, kAtOnce>(a, depth, b, to);
-    n = 0;
-  }
-  if (n == 1) row_by_panels<S, 1>(a, depth, b, to);
-  if (n == 2) row_by_panels<S, 2>(a, depth, b, to);
-  if (n == 3) row_by_panels<S, 3>(a, depth, b, to);
 }
 
 // Packs columns [column, column + width) of a matrix with `columns` of them into a panel, zeros where

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "forward.h"
+#include "row_by.h"
 
 namespace jaxseq::JAXSEQ_ISA {
 
@@ -33,9 +34,8 @@ class OneRow {
  public:
   OneRow(const Forward<S>& f, const Packed<S>& packed, int64_t width, int64_t row, int64_t parts)
       : f_(f), packed_(packed), walk_(f.walk()), width_(width), state_width_(padded<S>(f.sizes.P)),
-        row_(row), steps_(walk_.length(row)), window_(std::min(steps_, kHoistedRows)),
-        ldz_(apart<S>(map_blocks(CELL) * width)) {
-    z_ = scope_.template take<S>(window_ * ldz_);
+        row_(row), steps_(walk_.length(row)), ldz_(apart<S>(map_blocks(CELL) * width)) {
+    z_ = scope_.template take<S>(2 * kWindow * ldz_);
     c_ = zeros(width);
     zeros_ = zeros(width);
     full_ = f.sizes.projected() ? zeros(width) : nullptr;
@@ -65,7 +65,11 @@ class OneRow {
   struct Part {
     Share units, states;  // of the gates, and of h where it is projected
     std::vector<Panel<S>> panels;
+    Beside<S> beside;  // the maps of the next window's inputs
   };
+
+  // Steps whose inputs are mapped together. There are two such windows.
+  static constexpr int64_t kWindow = 16;
 
   S* zeros(int64_t n) {
     S* made = scope_.template take<S>(n);
@@ -74,7 +78,7 @@ class OneRow {
   }
 
   Part make_part(int64_t part, int64_t parts) {
-    Part made{Share::of<S>(part, parts, width_), Share::of<S>(part, parts, state_width_), {}};
+    Part made{Share::of<S>(part, parts, width_), Share::of<S>(part, parts, state_width_), {}, {}};
     for (const Panel<S>& panel : packed_.panels)
       if (made.units.has(panel.column % width_)) made.panels.push_back(panel);
     return made;
@@ -83,29 +87,35 @@ class OneRow {
   // Where a step of the row is, of those that it goes through.
   int64_t place(int64_t step) const { return walk_.place(row_, walk_.begin(row_) + step); }
 
-  // What the inputs of a window give to a part's units.
-  void map_inputs(const Part& part, int64_t step) {
-    const auto [T, B, I, H, P] = f_.sizes;
-    const int64_t apart_by = f_.reverse ? -I : I;
+  S* z(int64_t step) const { return z_ + step % (2 * kWindow) * ldz_; }
+
+  // What the inputs of a window from `step` on give to a part's units.
+  void map_inputs(Part& part, int64_t step) {
+    const int64_t I = f_.sizes.I, lda = f_.reverse ? -I : I, rows = std::min(kWindow, steps_ - step);
+    if (rows <= 0) return;
     const S* xs = f_.xs + place(step) * I;
-    map_rows<S>(part.panels, packed_.bias, {xs, apart_by, nullptr, 0, I}, {}, false,
-                std::min(window_, steps_ - step), z_, ldz_);
+    for (const Panel<S>& panel : part.panels) {
+      const int64_t columns = panel.vectors * Vector<S>::size;
+      S* to = z(step) + panel.column;
+      for (int64_t r = 0; r < rows; ++r) std::copy_n(packed_.bias + panel.column, columns, to + r * ldz_);
+      if (panel.x) part.beside.add(rows, panel.vectors, {xs, lda, panel.x, columns, I}, to, ldz_);
+    }
   }
 
-  void step(const Part& part, int64_t step) {
-    const auto [T, B, I, H, P] = f_.sizes;
-    const int64_t inside = step % window_, kept = kept_width(H), at = place(step);
+  void step(Part& part, int64_t step) {
+    const int64_t H = f_.sizes.H, P = f_.sizes.P, kept = kept_width(H), at = place(step);
     const int64_t kept_place = walk_.kept_place(row_, walk_.begin(row_) + step);
-    if (inside == 0) map_inputs(part, step);
+    if (step == 0) map_inputs(part, 0);
+    if (step % kWindow == 0) part.beside.finish(), map_inputs(part, step + kWindow);
     const bool reset = f_.resets && f_.resets[at];
     const S* before = reset ? zeros_ : h_[step % 2];
     S* after = h_[(step + 1) % 2];
     const auto [begin, end] = part.units;
     if (reset) std::fill(c_ + begin, c_ + end, S(0));
-    const Row<S> row{z_ + inside * ldz_, before, c_,
+    const Row<S> row{z(step), before, c_,
                      f_.kept ? f_.kept + kept_place * kept_blocks(CELL) * kept : nullptr,
                      full_ ? full_ : after};
-    if (!reset) row_by<S>(before, P, part.panels, 0, z_ + inside * ldz_);
+    if (!reset) row_by<S>(before, P, part.panels, 0, z(step), part.beside);
     update_row<S, CELL>(row, width_, kept, begin, end);
     if (!full_) std::copy_n(after + begin, part.units.count(H), f_.ys + at * P + begin);
   }
@@ -126,7 +136,7 @@ class OneRow {
   const Forward<S>& f_;
   const Packed<S>& packed_;
   const Walk walk_;
-  const int64_t width_, state_width_, row_, steps_, window_, ldz_;
+  const int64_t width_, state_width_, row_, steps_, ldz_;
   S *z_, *c_, *zeros_, *full_, *h_[2];
   std::vector<Part> parts_;
 };

@@ -6,8 +6,9 @@
 
 namespace jaxseq::JAXSEQ_ISA {
 
-// Steps of a window. There are two of them: one fills while the other is added up.
-constexpr int64_t kRowWindow = 128;
+// Steps of a window. There are two of them: one fills while the other is added up. And steps whose
+// inputs' cotangents are made together.
+constexpr int64_t kRowWindow = 128, kInputWindow = 16;
 
 template <class S, Cell CELL>
 class OneRowBack {
@@ -29,6 +30,7 @@ class OneRowBack {
       made.unprojected = scope_.template take<S>(window_ * width);
     }
     if (projected_) d_full_ = scope_.template take<S>(width);
+    if (b.d_xs) d_inputs_ = scope_.template take<S>(kInputWindow * input_width_);
     std::copy_n(b.d_h + row * P, P, d_h_);
     if (CELL == Cell::kLstm) std::copy_n(b.d_c + row * H, H, d_c_), std::copy_n(b.c0 + row * H, H, c_);
     for (int64_t part = 0; part < parts; ++part) parts_.push_back(make_part(packed, part, parts));
@@ -40,7 +42,7 @@ class OneRowBack {
     // once a step; and once more where what was projected must be whole in between.
     const int64_t each = projected_ ? 2 : 1;
     threads.in_step(int64_t(parts_.size()), each * steps_ + 1, [this, each](int64_t n, int64_t item) {
-      const Part& part = parts_[size_t(n)];
+      Part& part = parts_[size_t(n)];
       const int64_t step = steps_ - 1 - item / each;
       if (item % each == 0 && step + 1 < steps_) finish(part, step + 1);
       if (item % each == 0 && step >= 0) arrive(part, step);
@@ -54,6 +56,7 @@ class OneRowBack {
   struct Part {
     Share units, states, inputs;
     std::vector<Panel<S>> of_states, of_inputs, projection;
+    Beside<S> beside;  // the cotangents of a window's inputs
   };
   struct Buffers {
     S *d_z, *d_states = nullptr, *unprojected = nullptr;  // the last two where h is projected
@@ -67,7 +70,7 @@ class OneRowBack {
 
   Part make_part(const PackedBack<S>& packed, int64_t n, int64_t parts) {
     Part made{Share::of<S>(n, parts, width_), Share::of<S>(n, parts, state_width_),
-              Share::of<S>(n, parts, input_width_), {}, {}, {}};
+              Share::of<S>(n, parts, input_width_), {}, {}, {}, {}};
     const auto choose = [](const std::vector<Panel<S>>& all, const Share& share) {
       std::vector<Panel<S>> mine;
       for (const Panel<S>& panel : all)
@@ -99,7 +102,7 @@ class OneRowBack {
   }
 
   // A step's cotangents of its maps.
-  void back(const Part& part, int64_t step) {
+  void back(Part& part, int64_t step) {
     const auto [T, B, I, H, P] = b_.sizes;
     const int64_t at = place(step), inside = step % window_, kept = kept_width(H);
     const int64_t kept_row = kept_blocks(CELL) * kept;
@@ -110,7 +113,7 @@ class OneRowBack {
     const int64_t there = part.units.count(H);
     if (projected_) {
       std::fill(d_full_ + begin, d_full_ + end, S(0));
-      row_by<S>(to.d_states + inside * state_width_, P, part.projection, 0, d_full_);
+      row_by<S>(to.d_states + inside * state_width_, P, part.projection, 0, d_full_, part.beside);
     }
     if (CELL == Cell::kGru) {
       const S* states = step == 0 ? b_.h0 : b_.ys;
@@ -129,8 +132,8 @@ class OneRowBack {
     update_row_back<S, CELL>(row, width_, kept, begin, end);
   }
 
-  // What a step gives to the state before it and, once a window has gone through, to the weights.
-  void finish(const Part& part, int64_t step) {
+  // What a step gives to the state before it and, once a window has gone through, to inputs and weights.
+  void finish(Part& part, int64_t step) {
     const Buffers& from = buffers(step);
     const S* d_z = from.d_z + step % window_ * ldz_;
     const auto [first, second_begin, second] = stretches(CELL, true);
@@ -138,9 +141,12 @@ class OneRowBack {
       std::fill(d_h_ + part.states.begin, d_h_ + part.states.end, S(0));
       std::fill(d_c_ + part.units.begin, d_c_ + part.units.end, S(0));
     } else {
-      row_by<S>(d_z, first * width_, part.of_states, 0, d_h_);
-      row_by<S>(d_z + second_begin * width_, second * width_, part.of_states, first * width_, d_h_);
+      row_by<S>(d_z, first * width_, part.of_states, 0, d_h_, part.beside);
+      if (second > 0)
+        row_by<S>(d_z + second_begin * width_, second * width_, part.of_states, first * width_, d_h_,
+                  part.beside);
     }
+    if (b_.d_xs && step % kInputWindow == 0) spread_inputs(part, step, from);
     if (step % window_ == 0) spread(part, step, std::min(window_, steps_ - step), from);
   }
 
@@ -164,14 +170,27 @@ class OneRowBack {
       for (int64_t block = 0; block < map_blocks(CELL); ++block)
         for (int64_t u = begin; u < end; ++u)
           sums_.z[block * width_ + u] += from.d_z[n * ldz_ + block * width_ + u];
-    if (!b_.d_xs) return;
-    S* d_inputs = scope.take<S>(steps * input_width_);
-    back_through<S>(part.of_inputs, CELL, false, from.d_z, ldz_, width_, steps, false, d_inputs,
-                    input_width_);
-    const int64_t first = part.inputs.begin;
-    for (int64_t n = 0; n < steps; ++n)
-      std::copy_n(d_inputs + n * input_width_ + first, part.inputs.count(I),
-                  b_.d_xs + place(step + n) * I + first);
+  }
+
+  // What a window gives to its inputs is made beside the steps before it, and written after those.
+  void spread_inputs(Part& part, int64_t step, const Buffers& from) {
+    write_inputs(part, step + kInputWindow);
+    const int64_t rows = std::min(kInputWindow, steps_ - step), columns = part.inputs.count(input_width_);
+    for (int64_t r = 0; r < rows; ++r)
+      std::fill_n(d_inputs_ + r * input_width_ + part.inputs.begin, columns, S(0));
+    const S* d_z = from.d_z + step % window_ * ldz_;
+    const int64_t depth = stretches(CELL, false).first * width_;
+    for (const Panel<S>& panel : part.of_inputs)
+      part.beside.add(rows, panel.vectors, {d_z, ldz_, panel.x, panel.vectors * Vector<S>::size, depth},
+                      d_inputs_ + panel.column, input_width_);
+    if (step == 0) write_inputs(part, 0);
+  }
+
+  void write_inputs(Part& part, int64_t step) {
+    part.beside.finish();
+    const int64_t I = b_.sizes.I, first = part.inputs.begin, there = part.inputs.count(I);
+    for (int64_t n = 0; n < std::min(kInputWindow, steps_ - step); ++n)
+      std::copy_n(d_inputs_ + n * input_width_ + first, there, b_.d_xs + place(step + n) * I + first);
   }
 
   // A row of `n` values, or zeros where it is not there, in `width` places.
@@ -188,7 +207,7 @@ class OneRowBack {
   const int64_t width_, state_width_, input_width_, row_, steps_, window_, ldz_;
   const bool projected_;
   Buffers buffers_[2];
-  S *d_h_, *d_c_, *h_, *c_, *after_, *zeros_, *d_full_ = nullptr;
+  S *d_h_, *d_c_, *h_, *c_, *after_, *zeros_, *d_full_ = nullptr, *d_inputs_ = nullptr;
   std::vector<Part> parts_;
 };
 

@@ -33,8 +33,7 @@ CELLS = {
 HIDDEN = st.sampled_from([1, 2, 31, 64, 1023])
 AROUND = [(1, 1, 1, 1), (1, 70, 3, 17), (9, 2, 33, 40), (20, 140, 2, 5), (3, 100, 16, 8)]
 SIZES = [(name, sizes) for name in ("lstm", "gru") for sizes in AROUND]
-ONE_ROW = [("elman", 9, 270), ("projected", 9, 150), ("lstm", 140, 150), ("gru", 140, 200)]
-SIZES += [(name, (1, steps, 16, hidden)) for name, steps, hidden in ONE_ROW]  # units shared out
+ONE_ROW = [("elman", 45, 270), ("projected", 45, 150), ("lstm", 140, 150), ("gru", 140, 200)]
 SIZES += [(name, (7, 2, 70, 40)) for name in CELLS]  # few steps: no weights are laid out
 
 
@@ -93,6 +92,14 @@ def test_values_and_gradients_are_those_of_the_reference(name, reverse, padded, 
 def test_sizes_around_those_of_vectors_blocks_and_windows(name, sizes, x64):
     rows, steps, size, hidden = sizes
     run, point = problem(CELLS[name](size, hidden), rows=rows, steps=steps)
+    assert_equal(everything(run, point, "native"), everything(run, point, "reference"))
+
+
+@kernels
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize(("name", "steps", "hidden"), ONE_ROW)
+def test_units_of_one_row_are_shared_out(name, steps, hidden, reverse, x64):
+    run, point = problem(CELLS[name](40, hidden), rows=1, steps=steps, reverse=reverse, seed=7)
     assert_equal(everything(run, point, "native"), everything(run, point, "reference"))
 
 
