@@ -36,9 +36,11 @@ struct Operands {
   int64_t depth = 0;
 };
 
+// Where sums are handed over by reference: a function that is not part of its caller has them in memory.
+#define JAXSEQ_INLINE inline __attribute__((always_inline))
+
 // Calls visit(0), visit(1), ... visit(N - 1) with constants. Sums that are named by constants alone stay
 // in registers; where loops name them, a compiler puts them into memory before and after a product.
-#define JAXSEQ_INLINE inline __attribute__((always_inline))
 template <class Visit, int... N>
 JAXSEQ_INLINE void for_each(std::integer_sequence<int, N...>, Visit visit) {
   (visit(std::integral_constant<int, N>{}), ...);

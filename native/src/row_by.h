@@ -21,7 +21,7 @@ constexpr bool kBeside = kRows == 8;
 template <class S>
 class Beside {
  public:
-  // c[0..rows) += a . b. Blocks of fewer rows or columns than that are made at once.
+  // c[0..rows) += a . b. What is left of the rows, and a single vector of columns, is made at once.
   void add(int64_t rows, int64_t vectors, Operands<S> o, S* c, int64_t ldc) {
     for (; rows > 0; rows -= kRows, o.a += kRows * o.lda, c += kRows * ldc) {
       if (kBeside && rows >= kRows && vectors == 2)
