@@ -142,12 +142,12 @@ docs: $(DEV) $(NOTEBOOKS) ## the documentation, into docs/_build/html
 	$(PY) tools/links.py docs/_build/html
 	@echo "docs/_build/html/index.html"
 
-bench: $(PEERS) ## jaxseq beside its peers, timed: 20 to 30 minutes on two cores, and nothing else should run
-	JAXSEQ_NATIVE=0 $(PY) benchmarks/compare.py --seconds 4 --extras
+bench: $(PEERS) $(NATIVE) ## jaxseq as installed beside its peers, timed: 25 minutes on two cores, and nothing else should run
+	$(PY) benchmarks/compare.py --seconds 2 --extras --streaming
 	$(PY) benchmarks/table.py --write README.md README.ko.md --page docs/benchmarks.md
 
-bench-native: $(PEERS) $(NATIVE) ## the CPU kernels beside the peers: about 25 minutes, and nothing else should run
-	$(PY) benchmarks/compare.py --seconds 2 --extras --streaming
+bench-fused: $(PEERS) ## the same without the kernels, the fused path alone: 25 minutes
+	JAXSEQ_NATIVE=0 $(PY) benchmarks/compare.py --seconds 2 --extras
 	$(PY) benchmarks/table.py --write README.md README.ko.md --page docs/benchmarks.md
 
 bench-quick: $(PEERS) ## a part of it, in about three minutes; shown, and kept out of the documentation
@@ -172,4 +172,4 @@ clean: ## remove what was built; environments and runs stay
 	rm -rf .cache
 	find jaxseq tests benchmarks tools -name __pycache__ -prune -exec rm -rf {} +
 
-.PHONY: help native native-check demo demo-full test test-all test-matrix check doctest notebooks keep-notebooks docs bench bench-native bench-quick bench-structured recipes ci format clean
+.PHONY: help native native-check demo demo-full test test-all test-matrix check doctest notebooks keep-notebooks docs bench bench-fused bench-quick bench-structured recipes ci format clean

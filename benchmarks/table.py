@@ -206,7 +206,7 @@ def streaming_text(rows: list[dict[str, Any]]) -> list[str]:
 
 INTRODUCTION = """# Speed
 
-Made by `make bench`, and with the CPU kernels by `make bench-native`, which run
+Made by `make bench`, and without the CPU kernels by `make bench-fused`, which run
 `benchmarks/compare.py` and `benchmarks/table.py`. All peers run in one process, in interleaved
 rounds, with the same weights and inputs, in float32; before a row is timed, outputs and gradients
 are held against those of jaxseq. A training step is the gradient of `mean(ys**2)` by all weights

@@ -17,7 +17,7 @@ PACKAGE = ROOT / "jaxseq"
 CORPORA = PACKAGE / "data" / "corpora"
 SOURCES = sorted(PACKAGE.rglob("*.py"))
 WORDS = """demo demo-full native native-check test test-all test-matrix check doctest notebooks
-keep-notebooks docs bench bench-native bench-quick ci""".split()
+keep-notebooks docs bench bench-fused bench-quick ci""".split()
 
 # Files without a test file of their name, and the one that tests them. A private helper of one
 # public function is tested through it.

@@ -13,7 +13,7 @@ from jaxseq.sequence._arguments import check_arguments
 from jaxseq.sequence._native import obstacle
 from jaxseq.sequence._padding import mask_and_resets
 from jaxseq.sequence._scan import scan
-from jaxseq.sequence._schedule import HOIST_UP_TO
+from jaxseq.sequence._schedule import FEW
 from jaxseq.sequence._taps import tapped
 
 
@@ -100,7 +100,7 @@ def bidirectional(
     carry = Directions(None, None) if carry is None else carry
     options = {"backend": backend, "remat": remat, "unroll": unroll}
     rows = math.prod(jnp.shape(xs)[:-2])
-    pays = rows <= HOIST_UP_TO or jax.default_backend() != "cpu"
+    pays = rows <= FEW or jax.default_backend() != "cpu"
     merged = pays and backend != "reference" and not tapped()
     if merged and not _by_kernel(cell, params, xs, backend, remat):
         return _in_one_loop(cell, params, xs, carry, lengths, resets, **options)

@@ -16,7 +16,7 @@ from jaxseq.sequence._linear import run_linear
 from jaxseq.sequence._native import native_loop, obstacle
 from jaxseq.sequence._padding import batch_major, mask_and_resets, time_major, zero_padding
 from jaxseq.sequence._reference import run_reference
-from jaxseq.sequence._schedule import TRAIN_WINDOWS, Schedules, choose_schedules
+from jaxseq.sequence._schedule import LONGEST_TRAINED, Schedules, choose_schedules
 from jaxseq.sequence._windows import scan_windows
 
 
@@ -232,7 +232,7 @@ class Runner:
         if (
             self.options.states_only
         ):  # what is computed again from the states is computed for a window
-            window = min(xs.shape[0], TRAIN_WINDOWS[0]) or None
+            window = min(xs.shape[0], LONGEST_TRAINED) or None
             schedules = schedules._replace(train=schedules.train._replace(window=window))
         maps = cell.maps
         if jax.default_backend() != "cpu":  # where keeping the gates was never measured

@@ -57,22 +57,22 @@ def overridden() -> Schedules | None:
 
 
 # benchmarks/sweep.py times all schedules; docs/design/0005-schedules.md says what these come from.
-HOIST_UP_TO = 2  # rows
+FEW, FEW_TRAINED = 2, 4  # rows
 APART_FROM = 3 * 2**10  # bytes of a step's values, of a row
 UNROLL = 8  # steps in an iteration, on an accelerator
-INFER_WINDOWS = range(32, 7, -1)  # steps
-TRAIN_WINDOWS = range(64, 15, -1)
-SMALL, LARGE = 4 * 2**20, 16 * 2**20  # bytes of the maps' values
+SHORTEST = 8  # steps of a window
+LONGEST, LONGEST_TRAINED = 32, 64
+WINDOW, SMALL, LARGE = 2 * 2**20, 4 * 2**20, 12 * 2**20  # bytes of the maps' values
 
 
-def even_window(steps: int, windows: range) -> int | None:
+def even_window(steps: int, longest: int) -> int | None:
     """Returns the longest window that leaves no rest, or None: a rest is another loop to compile.
 
     Example:
-      >>> [even_window(steps, TRAIN_WINDOWS) for steps in (512, 100, 101, 40)]
+      >>> [even_window(steps, 64) for steps in (512, 100, 101, 40)]
       [64, 50, None, 20]
     """
-    shorter = (window for window in windows if window < steps)
+    shorter = range(min(longest, steps - 1), SHORTEST - 1, -1)
     return next((window for window in shorter if steps % window == 0), None)
 
 
@@ -101,8 +101,9 @@ def choose_schedules(
     rows on, the buffer of all the values costs what one product saves: the product stays in the
     loop. In between, a window's buffer stays in the cache. That helps where the update reads the
     whole of a step's values, as that of an additive cell does, and nobody keeps them; and in the
-    backward pass where the gradients of all the values would be a large buffer. With one gate the
-    values are as few as the states, which are kept as well.
+    backward pass where the gradients of all the values would be a large buffer. A window that the
+    cache does not hold is fresh memory again. With one gate the values are as few as the states,
+    which are kept as well.
 
     Args:
       batch: B, all batch axes together.
@@ -115,18 +116,23 @@ def choose_schedules(
     Example:
       >>> choose_schedules(1, 256, 4096, additive=True, gates=4).train
       Schedule(hoist=True, window=None)
-      >>> choose_schedules(16, 512, 4096, additive=False, gates=3).train
-      Schedule(hoist=False, window=64)
+      >>> choose_schedules(16, 512, 3072, additive=False, gates=3).train
+      Schedule(hoist=False, window=32)
     """
-    whole = Schedule(hoist=True)
-    few = batch <= HOIST_UP_TO and (additive or size >= APART_FROM)
-    if few or platform != "cpu":
+    whole, in_loop = Schedule(hoist=True), Schedule(hoist=False)
+    if platform != "cpu":
         return Schedules(whole, whole)
+    fitting = WINDOW // max(batch * size, 1)  # steps
     values = batch * steps * size
-    train = Schedule(False, even_window(steps, TRAIN_WINDOWS) if values >= LARGE else None)
-    if not additive:
-        return Schedules(Schedule(hoist=False), train)
-    if values <= SMALL:
-        return Schedules(whole, whole if gates == 1 else train)
-    window = even_window(steps, INFER_WINDOWS)
-    return Schedules(Schedule(hoist=window is not None, window=window), train)
+    infer = in_loop
+    if batch <= FEW:
+        infer = whole if additive or size >= APART_FROM else in_loop
+    elif additive and values <= SMALL:
+        infer = whole
+    elif additive and (window := even_window(steps, min(fitting, LONGEST))):
+        infer = Schedule(hoist=True, window=window)
+    train = Schedule(hoist=batch <= FEW_TRAINED or gates == 1)
+    if batch > FEW and values >= LARGE:
+        window = even_window(steps, min(max(fitting, SHORTEST), LONGEST_TRAINED))
+        train = train._replace(window=window)
+    return Schedules(infer, train)
