@@ -31,8 +31,6 @@ import tyro
 from measure import interleave, quartiles, ratio, seconds_of
 from rich.console import Console
 
-from jaxseq.sequence import _native
-
 SIZES = ("32,128,64,128", "64,64,256,512", "16,512,128,256", "1,256,256,256", "7,100,50,100")
 SHAPES = {
     "single": {},
@@ -179,9 +177,8 @@ def product_rate() -> float:
 def main(options: Options) -> None:
     """Measures all rows, showing and writing them as they come."""
     console = Console()
-    about = machine.describe()
-    if _native.library() is not None and jax.default_backend() == "cpu":
-        about["device"] += ", with jaxseq-native"  # a table of its own, beside that of plain JAX
+    # With the kernels it is a table of its own, beside that of plain JAX.
+    about = machine.describe() | {"device": machine.device_and_kernels()}
     slug = machine.slug(about["device"])
     path = options.out or results.FOLDER / f"{slug}.json"
     found = {**about, "product_gflops": round(product_rate(), 1), "extras": {}, "rows": []}

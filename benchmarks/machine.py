@@ -10,6 +10,8 @@ import jax
 import jaxlib
 import peers
 
+from jaxseq.sequence import _native
+
 
 def processor() -> str:
     """Returns the name of the processor, as the system gives it."""
@@ -29,6 +31,12 @@ def device() -> str:
     if jax.default_backend() == "cpu":
         return f"{processor()}, {cores()} cores"
     return jax.devices()[0].device_kind
+
+
+def device_and_kernels() -> str:
+    """Returns the device, and whether scans run on the kernels there by default."""
+    kernels = _native.library() is not None and jax.default_backend() == "cpu"
+    return device() + (", with jaxseq-native" if kernels else "")
 
 
 def slug(name: str) -> str:
