@@ -97,13 +97,13 @@ def choose_schedules(
     On an accelerator every operation in the loop waits for its start, so the product leaves it.
 
     On a CPU, a product of one row is bound by reading the weight, so the rows of all steps belong
-    together; unless the weight is small, and the update takes a step's values apart. From a few
-    rows on, the buffer of all the values costs what one product saves: the product stays in the
-    loop. In between, a window's buffer stays in the cache. That helps where the update reads the
-    whole of a step's values, as that of an additive cell does, and nobody keeps them; and in the
-    backward pass where the gradients of all the values would be a large buffer. A window that the
-    cache does not hold is fresh memory again. With one gate the values are as few as the states,
-    which are kept as well.
+    together; unless the weight is small, the update takes a step's values apart and nobody keeps
+    them. From a few rows on, two or, where somebody differentiates, four, the buffer of all the
+    values costs what one product saves: the product stays in the loop. In between, a window's
+    buffer stays in the cache. That helps where the update reads the whole of a step's values, as
+    that of an additive cell does, and nobody keeps them; and in the backward pass where the
+    gradients of all the values would be a large buffer. A window that the cache does not hold is
+    fresh memory again. With one gate the values are as few as the states, which are kept as well.
 
     Args:
       batch: B, all batch axes together.
